@@ -1,0 +1,168 @@
+// A static program around one bundle of JavaScript, compiled to bytecode: QuickJS, the module "sys", and main().
+#include "sys.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+
+extern const uint8_t bundle_bytecode[];
+extern const uint32_t bundle_bytecode_size;
+
+char **sys_argv;
+int sys_argc;
+
+static const char *errno_name(int number) {
+    const char *name = strerrorname_np(number);
+    return name ? name : "EUNKNOWN";
+}
+
+JSValue sys_throw(JSContext *ctx, const char *syscall, const char *subject) {
+    int number = errno;
+    char message[512];
+    snprintf(message, sizeof message, "%s%s%s: %s", syscall, subject ? " " : "", subject ? subject : "",
+             strerror(number));
+    JSValue error = JS_NewError(ctx);
+    JS_DefinePropertyValueStr(ctx, error, "message", JS_NewString(ctx, message), JS_PROP_C_W_E);
+    JS_DefinePropertyValueStr(ctx, error, "errno", JS_NewInt32(ctx, number), JS_PROP_C_W_E);
+    JS_DefinePropertyValueStr(ctx, error, "code", JS_NewString(ctx, errno_name(number)), JS_PROP_C_W_E);
+    JS_DefinePropertyValueStr(ctx, error, "syscall", JS_NewString(ctx, syscall), JS_PROP_C_W_E);
+    return JS_Throw(ctx, error);
+}
+
+int64_t sys_length(JSContext *ctx, JSValueConst array) {
+    int64_t length;
+    JSValue value = JS_GetPropertyStr(ctx, array, "length");
+    int failed = JS_IsException(value) || JS_ToInt64(ctx, &length, value);
+    JS_FreeValue(ctx, value);
+    return failed || length < 0 ? -1 : length;
+}
+
+char **sys_string_vector(JSContext *ctx, JSValueConst array) {
+    int64_t length = sys_length(ctx, array);
+    if (length < 0) return NULL;
+    char **vector = js_mallocz(ctx, sizeof(char *) * (size_t)(length + 1));
+    if (!vector) return NULL;
+    for (int64_t i = 0; i < length; i++) {
+        JSValue item = JS_GetPropertyUint32(ctx, array, (uint32_t)i);
+        vector[i] = (char *)JS_ToCString(ctx, item);
+        JS_FreeValue(ctx, item);
+        if (!vector[i]) {
+            sys_free_string_vector(ctx, vector);
+            return NULL;
+        }
+    }
+    return vector;
+}
+
+void sys_free_string_vector(JSContext *ctx, char **vector) {
+    for (char **item = vector; *item; item++) JS_FreeCString(ctx, *item);
+    js_free(ctx, vector);
+}
+
+uint8_t *sys_bytes(JSContext *ctx, JSValueConst buffer, JSValueConst offset, JSValueConst length, size_t *out_length) {
+    size_t size;
+    uint8_t *base = JS_GetArrayBuffer(ctx, &size, buffer);
+    if (!base) {
+        if (size == 0 && JS_IsObject(buffer) && !JS_HasException(ctx)) JS_ThrowTypeError(ctx, "an empty buffer");
+        return NULL;
+    }
+    uint64_t start, count;
+    if (JS_ToIndex(ctx, &start, offset) || JS_ToIndex(ctx, &count, length)) return NULL;
+    if (start > size || count > size - start) {
+        JS_ThrowRangeError(ctx, "%u bytes at %u leave a buffer of %u", (unsigned)count, (unsigned)start, (unsigned)size);
+        return NULL;
+    }
+    *out_length = count;
+    return base + start;
+}
+
+static int init_sys(JSContext *ctx, JSModuleDef *module) {
+    JS_SetModuleExportList(ctx, module, sys_file_functions, sys_file_count);
+    JS_SetModuleExportList(ctx, module, sys_loop_functions, sys_loop_count);
+    JS_SetModuleExportList(ctx, module, sys_mount_functions, sys_mount_count);
+    JS_SetModuleExportList(ctx, module, sys_process_functions, sys_process_count);
+    JS_SetModuleExportList(ctx, module, sys_socket_functions, sys_socket_count);
+    JS_SetModuleExportList(ctx, module, sys_text_functions, sys_text_count);
+    return 0;
+}
+
+static int add_sys(JSContext *ctx) {
+    JSModuleDef *module = JS_NewCModule(ctx, "sys", init_sys);
+    if (!module) return -1;
+    JS_AddModuleExportList(ctx, module, sys_file_functions, sys_file_count);
+    JS_AddModuleExportList(ctx, module, sys_loop_functions, sys_loop_count);
+    JS_AddModuleExportList(ctx, module, sys_mount_functions, sys_mount_count);
+    JS_AddModuleExportList(ctx, module, sys_process_functions, sys_process_count);
+    JS_AddModuleExportList(ctx, module, sys_socket_functions, sys_socket_count);
+    JS_AddModuleExportList(ctx, module, sys_text_functions, sys_text_count);
+    return 0;
+}
+
+static int fail(JSContext *ctx) {
+    JSValue error = JS_GetException(ctx);
+    const char *text = JS_ToCString(ctx, error);
+    JSValue stack = JS_GetPropertyStr(ctx, error, "stack");
+    const char *trace = JS_IsString(stack) ? JS_ToCString(ctx, stack) : NULL;
+    fprintf(stderr, "%s\n%s", text ? text : "an exception that has no text", trace ? trace : "");
+    return 1;
+}
+
+// Rejections that nobody has handled yet. A promise may be handled later in the same turn, so they are told of only
+// when the turn is over (sys_unhandled).
+#define UNHANDLED_LIMIT 16
+static struct {
+    JSValue promise, reason;
+} unhandled[UNHANDLED_LIMIT];
+static int unhandled_count;
+
+static void track_rejection(JSContext *ctx, JSValueConst promise, JSValueConst reason, JS_BOOL handled, void *opaque) {
+    if (!handled) {
+        if (unhandled_count == UNHANDLED_LIMIT) return;
+        unhandled[unhandled_count].promise = JS_DupValue(ctx, promise);
+        unhandled[unhandled_count++].reason = JS_DupValue(ctx, reason);
+        return;
+    }
+    for (int i = 0; i < unhandled_count; i++) {
+        if (JS_VALUE_GET_PTR(unhandled[i].promise) != JS_VALUE_GET_PTR(promise)) continue;
+        JS_FreeValue(ctx, unhandled[i].promise);
+        JS_FreeValue(ctx, unhandled[i].reason);
+        unhandled[i] = unhandled[--unhandled_count];
+        return;
+    }
+}
+
+int sys_throw_unhandled(JSContext *ctx) {
+    if (!unhandled_count) return 0;
+    unhandled_count--;
+    JS_FreeValue(ctx, unhandled[unhandled_count].promise);
+    JS_Throw(ctx, unhandled[unhandled_count].reason);
+    return -1;
+}
+
+int main(int argc, char **argv) {
+    sys_argc = argc;
+    sys_argv = argv;
+    // A write to a peer that is gone is an error of that write, not the end of the process.
+    signal(SIGPIPE, SIG_IGN);
+    // One arena, and freed memory goes back: fifty of these run beside each other.
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_TRIM_THRESHOLD, 64 * 1024);
+    mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+
+    JSRuntime *runtime = JS_NewRuntime();
+    if (!runtime) return 1;
+    JS_SetMaxStackSize(runtime, 1024 * 1024);
+    JS_SetHostPromiseRejectionTracker(runtime, track_rejection, NULL);
+    JSContext *ctx = JS_NewContext(runtime);
+    if (!ctx || add_sys(ctx)) return 1;
+
+    JSValue module = JS_ReadObject(ctx, bundle_bytecode, bundle_bytecode_size, JS_READ_OBJ_BYTECODE);
+    if (JS_IsException(module) || JS_ResolveModule(ctx, module) < 0) return fail(ctx);
+    JSValue result = JS_EvalFunction(ctx, module);
+    if (JS_IsException(result)) return fail(ctx);
+    if (JS_PromiseState(ctx, result) == JS_PROMISE_REJECTED) {
+        JS_Throw(ctx, JS_PromiseResult(ctx, result));
+        return fail(ctx);
+    }
+    return 0;
+}

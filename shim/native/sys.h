@@ -1,0 +1,56 @@
+// The system calls that JavaScript lacks, as the native module "sys". Each file adds one concern's functions.
+// Arguments are checked by type only: what is allowed is decided in TypeScript. A failed call throws an Error with
+// `errno` (number), `code` ("ENOENT") and `syscall`.
+#ifndef KUASAR_SYS_H
+#define KUASAR_SYS_H
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "quickjs.h"
+
+extern const JSCFunctionListEntry sys_file_functions[], sys_loop_functions[], sys_mount_functions[],
+    sys_process_functions[], sys_socket_functions[], sys_text_functions[];
+extern const int sys_file_count, sys_loop_count, sys_mount_count, sys_process_count, sys_socket_count,
+    sys_text_count;
+
+// Where the kernel put this program's arguments, to show something else in ps.
+extern char **sys_argv;
+extern int sys_argc;
+
+// Throws the reason of a rejection that no code has handled: -1; 0 when there is none.
+int sys_throw_unhandled(JSContext *ctx);
+
+JSValue sys_throw(JSContext *ctx, const char *syscall, const char *subject);
+
+// The strings of a JavaScript array as a NULL-terminated vector; NULL with an exception pending.
+char **sys_string_vector(JSContext *ctx, JSValueConst array);
+void sys_free_string_vector(JSContext *ctx, char **vector);
+
+// A JavaScript array's length; -1 with an exception pending.
+int64_t sys_length(JSContext *ctx, JSValueConst array);
+
+// The bytes of an ArrayBuffer from offset on; NULL with an exception pending when offset + length leaves it.
+uint8_t *sys_bytes(JSContext *ctx, JSValueConst buffer, JSValueConst offset, JSValueConst length, size_t *out_length);
+
+#define SYS_FUNCTION(name) \
+    static JSValue name(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+
+#define SYS_INT(variable, index)                                   \
+    int variable;                                                  \
+    if (JS_ToInt32(ctx, &variable, argv[index])) return JS_EXCEPTION
+
+// A C string argument; free it with JS_FreeCString. A NUL inside is refused, since the kernel would stop there.
+#define SYS_STRING(variable, index)                                                     \
+    size_t variable##_length;                                                           \
+    const char *variable = JS_ToCStringLen(ctx, &variable##_length, argv[index]);       \
+    if (!variable) return JS_EXCEPTION;                                                 \
+    if (strlen(variable) != variable##_length) {                                        \
+        JS_FreeCString(ctx, variable);                                                  \
+        return JS_ThrowTypeError(ctx, "a NUL byte in an argument");                     \
+    }
+
+#endif

@@ -1,0 +1,79 @@
+// Mounts and roots.
+#include "sys.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+
+// mount(source, target, type, flags, data)
+SYS_FUNCTION(sys_mount) {
+    SYS_STRING(source, 0);
+    SYS_STRING(target, 1);
+    SYS_STRING(type, 2);
+    SYS_STRING(data, 4);
+    int64_t flags;
+    if (JS_ToInt64(ctx, &flags, argv[3])) return JS_EXCEPTION;
+    int failed = mount(source, target, type, (unsigned long)flags, *data ? data : NULL);
+    JSValue result = failed ? sys_throw(ctx, "mount", target) : JS_UNDEFINED;
+    JS_FreeCString(ctx, source);
+    JS_FreeCString(ctx, target);
+    JS_FreeCString(ctx, type);
+    JS_FreeCString(ctx, data);
+    return result;
+}
+
+// unmount(target, flags)
+SYS_FUNCTION(sys_unmount) {
+    SYS_STRING(target, 0);
+    SYS_INT(flags, 1);
+    JSValue result = umount2(target, flags) ? sys_throw(ctx, "umount", target) : JS_UNDEFINED;
+    JS_FreeCString(ctx, target);
+    return result;
+}
+
+// pivotRoot(newRoot, oldRoot)
+SYS_FUNCTION(sys_pivot_root) {
+    SYS_STRING(to, 0);
+    SYS_STRING(from, 1);
+    JSValue result = syscall(SYS_pivot_root, to, from) ? sys_throw(ctx, "pivot_root", to) : JS_UNDEFINED;
+    JS_FreeCString(ctx, to);
+    JS_FreeCString(ctx, from);
+    return result;
+}
+
+// Linux 5.2 and 5.12, stated here because the C library's headers may be older.
+struct mount_attributes {
+    uint64_t set, clear, propagation, userns_fd;
+};
+#define MOUNT_READ_ONLY 0x1
+#define MOUNT_NOSUID 0x2
+#define TREE_CLONE 1
+#define TREE_CLOEXEC 02000000
+
+// readOnlyView(path): the file through a read-only mount of its own, which is in no namespace, as a fd.
+SYS_FUNCTION(read_only_view) {
+    SYS_STRING(path, 0);
+    JSValue result;
+    long fd = syscall(SYS_open_tree, AT_FDCWD, path, TREE_CLONE | TREE_CLOEXEC);
+    struct mount_attributes attributes = {.set = MOUNT_READ_ONLY | MOUNT_NOSUID};
+    if (fd < 0) {
+        result = sys_throw(ctx, "open_tree", path);
+    } else if (syscall(SYS_mount_setattr, fd, "", 0x1000 /* AT_EMPTY_PATH */, &attributes, sizeof attributes)) {
+        result = sys_throw(ctx, "mount_setattr", path);
+        close((int)fd);
+    } else {
+        result = JS_NewInt32(ctx, (int)fd);
+    }
+    JS_FreeCString(ctx, path);
+    return result;
+}
+
+const JSCFunctionListEntry sys_mount_functions[] = {
+    JS_CFUNC_DEF("readOnlyView", 1, read_only_view),
+    JS_CFUNC_DEF("mount", 5, sys_mount),
+    JS_CFUNC_DEF("unmount", 2, sys_unmount),
+    JS_CFUNC_DEF("pivotRoot", 2, sys_pivot_root),
+    JS_PROP_INT32_DEF("MNT_DETACH", MNT_DETACH, JS_PROP_CONFIGURABLE),
+    JS_PROP_INT32_DEF("UMOUNT_NOFOLLOW", UMOUNT_NOFOLLOW, JS_PROP_CONFIGURABLE),
+};
+const int sys_mount_count = sizeof sys_mount_functions / sizeof *sys_mount_functions;

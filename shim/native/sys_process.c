@@ -1,0 +1,262 @@
+// Processes: fork, exec, namespaces, credentials, exit statuses.
+#include "sys.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+extern char **environ;
+
+// Linux 6.15's pidfd interface, stated here because the C library's headers are older.
+struct pidfd_exit_info {
+    uint64_t mask;
+    uint64_t cgroupid;
+    uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+    int32_t exit_code;
+    uint32_t coredump_mask, spare;
+};
+#define PIDFD_EXIT_INFO_MASK (1u << 3)
+#define PIDFD_EXIT_INFO_IOCTL _IOWR(0xFF, 11, struct pidfd_exit_info)
+
+// fork(flags): clone() with CLONE_NEW... flags; 0 in the child, whose blocked signals are let through again.
+SYS_FUNCTION(sys_fork) {
+    SYS_INT(flags, 0);
+    fflush(NULL);
+    long pid = syscall(SYS_clone, (unsigned long)(unsigned)flags | SIGCHLD, 0, 0, 0, 0);
+    if (pid < 0) return sys_throw(ctx, "clone", NULL);
+    if (pid == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        JS_UpdateStackTop(JS_GetRuntime(ctx));
+    }
+    return JS_NewInt32(ctx, (int)pid);
+}
+
+// exec(path or fd, argv, env): does not come back. A fd is executed itself, whatever its path leads to now.
+SYS_FUNCTION(sys_exec) {
+    char **args = sys_string_vector(ctx, argv[1]);
+    if (!args) return JS_EXCEPTION;
+    char **env = sys_string_vector(ctx, argv[2]);
+    if (!env) return JS_EXCEPTION;
+    // An ignored SIGPIPE would be handed on, and surprise what we start.
+    signal(SIGPIPE, SIG_DFL);
+    if (JS_IsNumber(argv[0])) {
+        SYS_INT(fd, 0);
+        syscall(SYS_execveat, fd, "", args, env, 0x1000 /* AT_EMPTY_PATH */);
+    } else {
+        SYS_STRING(path, 0);
+        execve(path, args, env);
+    }
+    return sys_throw(ctx, "exec", args[0]);
+}
+
+// exit(status): at once, without flushing or handlers.
+SYS_FUNCTION(sys_exit) {
+    SYS_INT(status, 0);
+    fflush(NULL);
+    _exit(status);
+}
+
+// waitChild(): [pid, exit status] of a child that has ended, 128 + signal when one ended it; null when there is none.
+SYS_FUNCTION(wait_child) {
+    int status;
+    pid_t pid;
+    do pid = waitpid(-1, &status, WNOHANG);
+    while (pid < 0 && errno == EINTR);
+    if (pid == 0 || (pid < 0 && errno == ECHILD)) return JS_NULL;
+    if (pid < 0) return sys_throw(ctx, "waitpid", NULL);
+    int code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    JSValue pair = JS_NewArray(ctx);
+    JS_SetPropertyUint32(ctx, pair, 0, JS_NewInt32(ctx, pid));
+    JS_SetPropertyUint32(ctx, pair, 1, JS_NewInt32(ctx, code));
+    return pair;
+}
+
+SYS_FUNCTION(sys_kill) {
+    SYS_INT(pid, 0);
+    SYS_INT(number, 1);
+    return kill(pid, number) ? sys_throw(ctx, "kill", NULL) : JS_UNDEFINED;
+}
+
+SYS_FUNCTION(pidfd_open_) {
+    SYS_INT(pid, 0);
+    long fd = syscall(SYS_pidfd_open, pid, 0);
+    return fd < 0 ? sys_throw(ctx, "pidfd_open", NULL) : JS_NewInt32(ctx, (int)fd);
+}
+
+SYS_FUNCTION(pidfd_signal) {
+    SYS_INT(fd, 0);
+    SYS_INT(number, 1);
+    return syscall(SYS_pidfd_send_signal, fd, number, NULL, 0) ? sys_throw(ctx, "pidfd_send_signal", NULL) : JS_UNDEFINED;
+}
+
+// pidfdExitStatus(fd): as waitChild's, of a process that has ended, though it was no child; -1 where the kernel
+// (before Linux 6.15) or the process cannot tell.
+SYS_FUNCTION(pidfd_exit_status) {
+    SYS_INT(fd, 0);
+    struct pidfd_exit_info info = {.mask = PIDFD_EXIT_INFO_MASK};
+    if (ioctl(fd, PIDFD_EXIT_INFO_IOCTL, &info) || !(info.mask & PIDFD_EXIT_INFO_MASK)) return JS_NewInt32(ctx, -1);
+    int status = info.exit_code;
+    return JS_NewInt32(ctx, WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+SYS_FUNCTION(sys_getpid) { return JS_NewInt32(ctx, getpid()); }
+SYS_FUNCTION(sys_getppid) { return JS_NewInt32(ctx, getppid()); }
+SYS_FUNCTION(sys_getuid) { return JS_NewInt64(ctx, geteuid()); }
+
+SYS_FUNCTION(sys_setsid) {
+    return setsid() < 0 ? sys_throw(ctx, "setsid", NULL) : JS_UNDEFINED;
+}
+
+SYS_FUNCTION(sys_setpgid) {
+    SYS_INT(pid, 0);
+    SYS_INT(group, 1);
+    return setpgid(pid, group) ? sys_throw(ctx, "setpgid", NULL) : JS_UNDEFINED;
+}
+
+// prctl(option, argument)
+SYS_FUNCTION(sys_prctl) {
+    SYS_INT(option, 0);
+    SYS_INT(argument, 1);
+    return prctl(option, (unsigned long)argument, 0, 0, 0) < 0 ? sys_throw(ctx, "prctl", NULL) : JS_UNDEFINED;
+}
+
+SYS_FUNCTION(sys_setns) {
+    SYS_INT(fd, 0);
+    SYS_INT(type, 1);
+    return setns(fd, type) ? sys_throw(ctx, "setns", NULL) : JS_UNDEFINED;
+}
+
+SYS_FUNCTION(sys_unshare) {
+    SYS_INT(flags, 0);
+    return unshare(flags) ? sys_throw(ctx, "unshare", NULL) : JS_UNDEFINED;
+}
+
+SYS_FUNCTION(set_hostname) {
+    SYS_STRING(name, 0);
+    JSValue result = sethostname(name, name_length) ? sys_throw(ctx, "sethostname", name) : JS_UNDEFINED;
+    JS_FreeCString(ctx, name);
+    return result;
+}
+
+SYS_FUNCTION(set_domainname) {
+    SYS_STRING(name, 0);
+    JSValue result = setdomainname(name, name_length) ? sys_throw(ctx, "setdomainname", name) : JS_UNDEFINED;
+    JS_FreeCString(ctx, name);
+    return result;
+}
+
+// setUser(uid, gid, [additional gids]): of the whole process, for good.
+SYS_FUNCTION(set_user) {
+    int64_t uid, gid, count;
+    if (JS_ToInt64(ctx, &uid, argv[0]) || JS_ToInt64(ctx, &gid, argv[1]) || (count = sys_length(ctx, argv[2])) < 0) return JS_EXCEPTION;
+    if (count > 65536) return JS_ThrowRangeError(ctx, "65536 additional groups at most");
+    gid_t *groups = js_malloc(ctx, sizeof(gid_t) * (size_t)(count + 1));
+    if (!groups) return JS_EXCEPTION;
+    for (int64_t i = 0; i < count; i++) {
+        JSValue item = JS_GetPropertyUint32(ctx, argv[2], (uint32_t)i);
+        int64_t group;
+        if (JS_ToInt64(ctx, &group, item)) return JS_EXCEPTION;
+        groups[i] = (gid_t)group;
+    }
+    int failed = setgroups((size_t)count, groups);
+    js_free(ctx, groups);
+    if (failed) return sys_throw(ctx, "setgroups", NULL);
+    if (setresgid((gid_t)gid, (gid_t)gid, (gid_t)gid)) return sys_throw(ctx, "setresgid", NULL);
+    if (setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid)) return sys_throw(ctx, "setresuid", NULL);
+    return JS_UNDEFINED;
+}
+
+static uint64_t capability_mask(JSContext *ctx, JSValueConst list) {
+    int64_t count = sys_length(ctx, list);
+    uint64_t mask = 0;
+    for (int64_t i = 0; i < count; i++) {
+        JSValue item = JS_GetPropertyUint32(ctx, list, (uint32_t)i);
+        int number = -1;
+        JS_ToInt32(ctx, &number, item);
+        if (number >= 0 && number < 64) mask |= UINT64_C(1) << number;
+    }
+    return mask;
+}
+
+// limitBounding([capabilities]): takes every other capability out of the bounding set.
+SYS_FUNCTION(limit_bounding) {
+    uint64_t keep = capability_mask(ctx, argv[0]);
+    for (int number = 0; number < 64; number++) {
+        if (keep >> number & 1) continue;
+        // EINVAL is the first number that this kernel does not have.
+        if (prctl(PR_CAPBSET_DROP, number, 0, 0, 0) && errno == EINVAL) break;
+        else if (errno == EPERM && prctl(PR_CAPBSET_READ, number, 0, 0, 0) == 1) return sys_throw(ctx, "prctl", "PR_CAPBSET_DROP");
+    }
+    return JS_UNDEFINED;
+}
+
+// setCapabilities([capabilities]): the effective and permitted sets; none are inherited.
+SYS_FUNCTION(set_capabilities) {
+    uint64_t keep = capability_mask(ctx, argv[0]);
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    struct __user_cap_data_struct data[2] = {
+        {.effective = (uint32_t)keep, .permitted = (uint32_t)keep},
+        {.effective = (uint32_t)(keep >> 32), .permitted = (uint32_t)(keep >> 32)},
+    };
+    return syscall(SYS_capset, &header, data) ? sys_throw(ctx, "capset", NULL) : JS_UNDEFINED;
+}
+
+SYS_FUNCTION(sys_environ) {
+    JSValue list = JS_NewArray(ctx);
+    for (uint32_t i = 0; environ[i]; i++) JS_SetPropertyUint32(ctx, list, i, JS_NewString(ctx, environ[i]));
+    return list;
+}
+
+// arguments(): this program's, its own name first.
+SYS_FUNCTION(sys_arguments) {
+    JSValue list = JS_NewArray(ctx);
+    for (int i = 0; i < sys_argc; i++) JS_SetPropertyUint32(ctx, list, (uint32_t)i, JS_NewString(ctx, sys_argv[i]));
+    return list;
+}
+
+// dropLastArgument(): hides the last argument (a subcommand that is done) from ps.
+SYS_FUNCTION(drop_last_argument) {
+    if (sys_argc > 1) {
+        char *last = sys_argv[--sys_argc];
+        memset(last, 0, strlen(last));
+    }
+    return JS_UNDEFINED;
+}
+
+const JSCFunctionListEntry sys_process_functions[] = {
+    JS_CFUNC_DEF("fork", 1, sys_fork),
+    JS_CFUNC_DEF("exec", 3, sys_exec),
+    JS_CFUNC_DEF("exit", 1, sys_exit),
+    JS_CFUNC_DEF("waitChild", 0, wait_child),
+    JS_CFUNC_DEF("kill", 2, sys_kill),
+    JS_CFUNC_DEF("pidfdOpen", 1, pidfd_open_),
+    JS_CFUNC_DEF("pidfdSignal", 2, pidfd_signal),
+    JS_CFUNC_DEF("pidfdExitStatus", 1, pidfd_exit_status),
+    JS_CFUNC_DEF("getpid", 0, sys_getpid),
+    JS_CFUNC_DEF("getppid", 0, sys_getppid),
+    JS_CFUNC_DEF("getuid", 0, sys_getuid),
+    JS_CFUNC_DEF("setsid", 0, sys_setsid),
+    JS_CFUNC_DEF("setpgid", 2, sys_setpgid),
+    JS_CFUNC_DEF("prctl", 2, sys_prctl),
+    JS_CFUNC_DEF("setns", 2, sys_setns),
+    JS_CFUNC_DEF("unshare", 1, sys_unshare),
+    JS_CFUNC_DEF("setHostname", 1, set_hostname),
+    JS_CFUNC_DEF("setDomainname", 1, set_domainname),
+    JS_CFUNC_DEF("setUser", 3, set_user),
+    JS_CFUNC_DEF("limitBounding", 1, limit_bounding),
+    JS_CFUNC_DEF("setCapabilities", 1, set_capabilities),
+    JS_CFUNC_DEF("environ", 0, sys_environ),
+    JS_CFUNC_DEF("arguments", 0, sys_arguments),
+    JS_CFUNC_DEF("dropLastArgument", 0, drop_last_argument),
+};
+const int sys_process_count = sizeof sys_process_functions / sizeof *sys_process_functions;

@@ -1,0 +1,64 @@
+import { readTextIfThere, writeTextAtomically } from "./platform/files.ts";
+
+/** What a container's bundle says about where it belongs. */
+export type Role =
+  /** The pause container of a pod: it is the sandbox. */
+  | "sandbox"
+  /** A container of a pod. */
+  | "container"
+  /** A container with no pod: it has a sandbox of its own. */
+  | "lone";
+
+export interface BundleSpec {
+  readonly role: Role;
+  /** The sandbox's id: the pod's, or the container's own. */
+  readonly sandboxId: string;
+  /** The network namespace that the spec joins, "" for none. */
+  readonly netnsPath: string;
+}
+
+interface OciSpec {
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly linux?: { readonly namespaces?: ReadonlyArray<{ readonly type: string; readonly path?: string }> };
+}
+
+/** As the runc shim groups containers (runtime/v2/runc/manager): a label of its own, then the pod. */
+const GROUP_ANNOTATIONS = ["io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"];
+const CONTAINER_TYPE = "io.kubernetes.cri.container-type";
+
+/** Of a bundle without config.json (sandbox_mode = "shim"), which is a sandbox's. */
+export function readBundleSpec(bundle: string, id: string): BundleSpec {
+  const text = readTextIfThere(`${bundle}/config.json`);
+  // containerd writes no spec for a sandbox of the Sandbox API, or an empty one.
+  if (text === undefined || text === "" || text === "null") return { role: "sandbox", sandboxId: id, netnsPath: "" };
+  let spec: OciSpec;
+  try {
+    spec = JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${bundle}/config.json: expected an OCI runtime spec in JSON: ${(error as Error).message}`);
+  }
+  const annotations = spec.annotations ?? {};
+  const group = GROUP_ANNOTATIONS.map((name) => annotations[name]).find((value) => value);
+  const netnsPath = spec.linux?.namespaces?.find(({ type }) => type === "network")?.path ?? "";
+  if (annotations[CONTAINER_TYPE] === "sandbox") return { role: "sandbox", sandboxId: id, netnsPath };
+  return { role: group && group !== id ? "container" : "lone", sandboxId: group ?? id, netnsPath };
+}
+
+/** What `delete` must know when no shim is left to ask. */
+export interface BundleRecord {
+  readonly role: Role;
+  readonly sandboxId: string;
+  readonly sandboxer: string;
+  readonly socket: string;
+}
+
+const RECORD = "kuasar.json";
+
+export function writeBundleRecord(bundle: string, record: BundleRecord): void {
+  writeTextAtomically(`${bundle}/${RECORD}`, JSON.stringify(record));
+}
+
+export function readBundleRecord(bundle: string): BundleRecord | undefined {
+  const text = readTextIfThere(`${bundle}/${RECORD}`);
+  return text === undefined ? undefined : JSON.parse(text);
+}

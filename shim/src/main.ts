@@ -1,0 +1,61 @@
+import "./platform/globals.ts";
+import * as sys from "sys";
+import { deleteBundle } from "./delete.ts";
+import { parseFlags } from "./flags.ts";
+import { openOutput } from "./platform/standard-output.ts";
+import { start } from "./start.ts";
+import { VERSION } from "./version.ts";
+
+const USAGE = `Usage: containerd-shim-kuasar-v2 -namespace NS -address SOCKET -id ID [-bundle DIR] [-debug] start|delete
+       containerd-shim-kuasar-v2 -v
+
+containerd's runtime v2 shim for Kuasar's sandboxers. containerd starts it for the runtime type
+io.containerd.kuasar.v2; there is nothing to run by hand.
+`;
+
+const programArguments = sys.arguments();
+const programName = (programArguments[0] ?? "").split("/").pop() ?? "";
+
+function environment(): Map<string, string> {
+  return new Map(
+    sys.environ().map((entry) => {
+      const equals = entry.indexOf("=");
+      return [entry.slice(0, equals), entry.slice(equals + 1)];
+    }),
+  );
+}
+
+function main(): number {
+  const flags = parseFlags(programArguments.slice(1));
+  const out = openOutput();
+  if (flags.help) {
+    out.text(USAGE);
+    return 0;
+  }
+  if (flags.version) {
+    out.text(`${programName}:\n  Version:  ${VERSION}\n  Runtime:  io.containerd.kuasar.v2\n`);
+    return 0;
+  }
+  if (flags.namespace === "") throw new Error("shim namespace cannot be empty");
+  switch (flags.action) {
+    case "start":
+      out.text(start(flags, programName, environment()));
+      return 0;
+    case "delete":
+      deleteBundle(flags, (response) => {
+        out.bytes(response);
+        sys.exit(0);
+      });
+      return 0;
+    default:
+      throw new Error(`expected the command start or delete, got ${JSON.stringify(flags.action)}\n\n${USAGE}`);
+  }
+}
+
+try {
+  sys.exit(main());
+} catch (error) {
+  const text = sys.encodeUtf8(`${programName}: ${(error as Error).message}`);
+  sys.write(2, text, 0, text.byteLength);
+  sys.exit(1);
+}

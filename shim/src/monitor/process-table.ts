@@ -1,0 +1,200 @@
+import { Code, StatusError } from "ttrpc-ts";
+import * as sys from "sys";
+import { unwatch, watch } from "../platform/loop.ts";
+import type { ProcessStdio } from "./stdio.ts";
+
+const SIGCHLD = 17;
+
+/** How a process ended: its exit status, or 128 + the signal's number. */
+export interface Exit {
+  readonly status: number;
+  /** Since 1970, as google.protobuf.Timestamp has it. */
+  readonly seconds: number;
+  readonly nanos: number;
+}
+
+/** A process that the monitor answers for, from its start until somebody releases it. */
+export interface Process {
+  readonly key: string;
+  readonly pid: number;
+  readonly stdio: ProcessStdio | undefined;
+  exit: Exit | undefined;
+  /** Set where the process is not our child: its end is told by a pidfd. */
+  pidfd?: number;
+}
+
+/** Every process of the pod, by key and by pid; reaps all that end, also those that this process adopted unasked. */
+export interface ProcessTable {
+  add(key: string, pid: number, stdio?: ProcessStdio): Process;
+  adopt(key: string, pid: number, startTime: number): Process;
+  get(key: string): Process;
+  find(key: string): Process | undefined;
+  list(): Iterable<Process>;
+  /** NOT_FOUND once the process has exited. */
+  signal(key: string, signal: number): void;
+  wait(key: string): Promise<Process>;
+  release(key: string): void;
+  /** A command's own end; the pid must have been started by us just now. */
+  waitCommand(pid: number): Promise<number>;
+  /**
+   * While `work` runs, the exit status of every unknown process is kept: `runc exec --detach` leaves a process behind
+   * that may have ended before anyone has read its pid.
+   */
+  keepingOrphans<T>(work: () => Promise<T>): Promise<T>;
+  /** Called with each process that exits. */
+  onExit: (process: Process) => void;
+}
+
+export function createProcessTable(): ProcessTable {
+  return new Table();
+}
+
+class Table implements ProcessTable {
+  private readonly byKey = new Map<string, Process>();
+  private readonly byPid = new Map<number, Process>();
+  private readonly commands = new Map<number, (status: number) => void>();
+  private readonly orphans = new Map<number, Exit>();
+  private readonly waiters = new Map<string, Array<(process: Process) => void>>();
+  private orphanKeepers = 0;
+
+  onExit: (process: Process) => void = () => {};
+
+  constructor() {
+    const signals = sys.signalFd([SIGCHLD]);
+    watch(signals, sys.EPOLLIN, () => {
+      while (sys.readSignal(signals) !== 0);
+      this.reap();
+    });
+  }
+
+  add(key: string, pid: number, stdio?: ProcessStdio): Process {
+    const process: Process = { key, pid, stdio, exit: undefined };
+    this.insert(process);
+    const exit = this.orphans.get(pid);
+    if (exit) {
+      this.orphans.delete(pid);
+      this.exited(process, exit);
+    } else {
+      this.byPid.set(pid, process);
+    }
+    return process;
+  }
+
+  adopt(key: string, pid: number, startTime: number): Process {
+    const pidfd = sys.pidfdOpen(pid);
+    if (startTimeOf(pid) !== startTime) {
+      sys.close(pidfd);
+      throw new StatusError(Code.NOT_FOUND, `process ${pid} of ${key} is another one than that started at ${startTime}`);
+    }
+    const process: Process = { key, pid, stdio: undefined, exit: undefined, pidfd };
+    this.insert(process);
+    watch(pidfd, sys.EPOLLIN, () => {
+      const status = sys.pidfdExitStatus(pidfd);
+      unwatch(pidfd);
+      sys.close(pidfd);
+      delete process.pidfd;
+      this.exited(process, exitNow(status < 0 ? 255 : status));
+    });
+    return process;
+  }
+
+  private insert(process: Process): void {
+    if (this.byKey.has(process.key)) {
+      throw new StatusError(Code.ALREADY_EXISTS, `a process with the key ${process.key} exists`);
+    }
+    this.byKey.set(process.key, process);
+  }
+
+  find(key: string): Process | undefined {
+    return this.byKey.get(key);
+  }
+
+  get(key: string): Process {
+    const process = this.byKey.get(key);
+    if (!process) throw new StatusError(Code.NOT_FOUND, `no process with the key ${key}`);
+    return process;
+  }
+
+  list(): Iterable<Process> {
+    return this.byKey.values();
+  }
+
+  signal(key: string, signal: number): void {
+    const process = this.get(key);
+    if (process.exit) throw new StatusError(Code.NOT_FOUND, "process already finished");
+    // Until we have reaped a child, its pid is its own; a pidfd says so of others.
+    if (process.pidfd !== undefined) sys.pidfdSignal(process.pidfd, signal);
+    else sys.kill(process.pid, signal);
+  }
+
+  wait(key: string): Promise<Process> {
+    const process = this.get(key);
+    if (process.exit) return Promise.resolve(process);
+    return new Promise((resolve) => {
+      const waiting = this.waiters.get(key);
+      if (waiting) waiting.push(resolve);
+      else this.waiters.set(key, [resolve]);
+    });
+  }
+
+  release(key: string): void {
+    const process = this.byKey.get(key);
+    if (!process) return;
+    if (!process.exit) {
+      throw new StatusError(Code.FAILED_PRECONDITION, `process ${process.pid} (${key}) has not exited`);
+    }
+    process.stdio?.close();
+    this.byKey.delete(key);
+  }
+
+  waitCommand(pid: number): Promise<number> {
+    return new Promise((resolve) => this.commands.set(pid, resolve));
+  }
+
+  async keepingOrphans<T>(work: () => Promise<T>): Promise<T> {
+    this.orphanKeepers++;
+    try {
+      return await work();
+    } finally {
+      if (--this.orphanKeepers === 0) this.orphans.clear();
+    }
+  }
+
+  private reap(): void {
+    for (let child = sys.waitChild(); child; child = sys.waitChild()) {
+      const [pid, status] = child;
+      const command = this.commands.get(pid);
+      const process = this.byPid.get(pid);
+      if (command) {
+        this.commands.delete(pid);
+        command(status);
+      } else if (process) {
+        this.byPid.delete(pid);
+        this.exited(process, exitNow(status));
+      } else if (this.orphanKeepers > 0) {
+        this.orphans.set(pid, exitNow(status));
+      }
+    }
+  }
+
+  private exited(process: Process, exit: Exit): void {
+    process.exit = exit;
+    const waiting = this.waiters.get(process.key) ?? [];
+    this.waiters.delete(process.key);
+    for (const resolve of waiting) resolve(process);
+    this.onExit(process);
+  }
+}
+
+function exitNow(status: number): Exit {
+  const [seconds, nanos] = sys.realtime();
+  return { status, seconds, nanos };
+}
+
+/** Field 22 of /proc/PID/stat, in clock ticks since the boot: with the pid it names one process for ever. */
+export function startTimeOf(pid: number): number {
+  const bytes = sys.readFile(`/proc/${pid}/stat`);
+  const text = sys.decodeUtf8(bytes, 0, bytes.byteLength);
+  // The command's name may hold spaces and brackets; the fields start after the last one.
+  return Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[19]);
+}

@@ -1,0 +1,153 @@
+import { type CancelSignal, Code, StatusError } from "ttrpc-ts";
+import * as sys from "sys";
+import { readText, removeIfThere } from "../platform/files.ts";
+import { ChildError, forkChild } from "../platform/forked-child.ts";
+import { startTimer, stopTimer } from "../platform/loop.ts";
+import { captureOutput } from "./captured-output.ts";
+import { requireProgram } from "./command-path.ts";
+import type { ProcessTable } from "./process-table.ts";
+import { RUNC_HAS_READ_ONLY_VIEW, readOnlyProgram } from "./read-only-program.ts";
+import { openStdio, type ProcessStdio, type StdioPaths, terminalStdio } from "./stdio.ts";
+import { openTerminal } from "./terminal.ts";
+
+const SIGKILL = 9;
+const PR_SET_PDEATHSIG = 1;
+
+/** kuasar.monitor.v1.RunRequest. */
+export interface Command {
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly stdio?: (StdioPaths & { readonly terminal: boolean; readonly consoleSocket: string }) | null | undefined;
+  readonly key: string;
+  readonly pidFile: string;
+  readonly timeoutMs: number;
+}
+
+export interface CommandResult {
+  readonly exitStatus: number;
+  readonly stdout: Uint8Array;
+  readonly stderr: Uint8Array;
+  /** Of the process left behind, 0 for none. */
+  readonly pid: number;
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** Runs a command to its end, and takes over the process that it leaves behind. */
+export function runCommand(table: ProcessTable, command: Command, signal: CancelSignal): Promise<CommandResult> {
+  if (command.key && table.find(command.key)) {
+    throw new StatusError(Code.ALREADY_EXISTS, `a process with the key ${command.key} exists`);
+  }
+  if (Boolean(command.key) !== Boolean(command.pidFile)) {
+    throw new StatusError(Code.INVALID_ARGUMENT, "key and pid_file: expected both or neither");
+  }
+  const path = requireProgram(command.argv, command.env);
+  return command.stdio ? runWithStdio(table, command, path, signal) : runCaptured(table, command, path, signal);
+}
+
+async function runCaptured(table: ProcessTable, command: Command, path: string, signal: CancelSignal): Promise<CommandResult> {
+  const stdout = captureOutput();
+  const stderr = captureOutput();
+  const stdin = sys.open("/dev/null", sys.O_RDONLY, 0);
+  const ends: [number, number, number] = [stdin, stdout.input, stderr.input];
+  try {
+    const ended = start(table, command, path, ends, signal);
+    for (const fd of ends.splice(0)) sys.close(fd);
+    const exitStatus = await ended;
+    return { exitStatus, stdout: stdout.take(), stderr: stderr.take(), pid: 0 };
+  } finally {
+    for (const fd of ends) sys.close(fd);
+    stdout.close();
+    stderr.close();
+  }
+}
+
+async function runWithStdio(table: ProcessTable, command: Command, path: string, signal: CancelSignal): Promise<CommandResult> {
+  const stdio = open(command);
+  // One of an earlier try would be taken for this one's.
+  if (command.pidFile) removeIfThere(command.pidFile);
+  try {
+    return await table.keepingOrphans(async () => {
+      const exitStatus = await start(table, command, path, stdio.child, signal);
+      stdio.closeChildEnds();
+      if (exitStatus !== 0 || !command.key) {
+        stdio.close();
+        return { exitStatus, stdout: NOTHING, stderr: NOTHING, pid: 0 };
+      }
+      const pid = readPidFile(command.pidFile);
+      stdio.terminal?.attach();
+      table.add(command.key, pid, stdio);
+      return { exitStatus, stdout: NOTHING, stderr: NOTHING, pid };
+    });
+  } catch (error) {
+    stdio.close();
+    throw error;
+  }
+}
+
+function open({ stdio }: Command): ProcessStdio {
+  if (!stdio?.terminal) return openStdio(stdio ?? {});
+  return terminalStdio(openTerminal(stdio.consoleSocket, stdio.stdin ?? "", stdio.stdout ?? ""));
+}
+
+function readPidFile(path: string): number {
+  const text = readText(path).trim();
+  if (!/^[1-9][0-9]{0,9}$/.test(text)) {
+    throw new StatusError(Code.INTERNAL, `pid_file: expected a pid in ${path}, found ${text.slice(0, 40)}`);
+  }
+  return Number(text);
+}
+
+/** Starts the command and answers with its exit status; kills it at its deadline, and when nobody waits for it any more. */
+async function start(
+  table: ProcessTable,
+  command: Command,
+  path: string,
+  stdio: readonly number[],
+  signal: CancelSignal,
+): Promise<number> {
+  const program = readOnlyProgram(path);
+  let ended: Promise<number> | undefined;
+  let child = 0;
+  const forked = forkChild(
+    0,
+    () => {
+      // As go-runc does: a command does not outlive the monitor that waits for it.
+      sys.prctl(PR_SET_PDEATHSIG, SIGKILL);
+      sys.setpgid(0, 0);
+      if (command.cwd) sys.chdir(command.cwd);
+      stdio.forEach((fd, index) => void sys.dup2(fd, index));
+      return sys.exec(program, command.argv, [...command.env, RUNC_HAS_READ_ONLY_VIEW]);
+    },
+    (pid) => {
+      child = pid;
+      ended = table.waitCommand(pid);
+    },
+  );
+  let killed: Code | undefined;
+  const kill = (why: Code) => {
+    killed = why;
+    // The command and whatever it started in its process group.
+    sys.kill(-child, SIGKILL);
+  };
+  const timer = command.timeoutMs ? startTimer(() => kill(Code.DEADLINE_EXCEEDED), command.timeoutMs) : undefined;
+  const onAbort = () => kill(Code.CANCELLED);
+  signal.addEventListener("abort", onAbort);
+  try {
+    await forked;
+    const status = await (ended as Promise<number>);
+    if (killed !== undefined) throw new StatusError(killed, `${command.argv.join(" ")}: killed, ${reason(killed, command)}`);
+    return status;
+  } catch (error) {
+    if (error instanceof ChildError) throw new StatusError(Code.FAILED_PRECONDITION, `start ${path}: ${error.message}`);
+    throw error;
+  } finally {
+    if (timer !== undefined) stopTimer(timer);
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+function reason(code: Code, command: Command): string {
+  return code === Code.DEADLINE_EXCEEDED ? `it took longer than ${command.timeoutMs} ms` : "its caller has gone";
+}

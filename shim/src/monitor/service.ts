@@ -1,0 +1,65 @@
+import { MonitorService } from "@kuasar/proto/shim-definitions";
+import { Code, type Server, StatusError } from "ttrpc-ts";
+import { mountAll, unmountAll } from "./mount.ts";
+import type { Process, ProcessTable } from "./process-table.ts";
+import { runCommand } from "./run.ts";
+import { spawnProcess } from "./spawn.ts";
+
+/** Serves kuasar.monitor.v1.Monitor (proto/src/kuasar/monitor/v1/monitor.proto) over the table's processes. */
+export function registerMonitor(server: Server, table: ProcessTable): void {
+  server.register(MonitorService, {
+    spawn: async (request) => ({ pid: await spawnProcess(table, requireKey(request)) }),
+    run: (request, context) => runCommand(table, request, context.signal),
+    wait: async ({ key }) => {
+      const process = await table.wait(key);
+      return { pid: process.pid, exitStatus: process.exit?.status ?? 255, exitedAt: exitedAt(process) };
+    },
+    list: () => ({
+      processes: Array.from(table.list(), (process) => ({
+        key: process.key,
+        pid: process.pid,
+        exited: process.exit !== undefined,
+        exitStatus: process.exit?.status ?? 0,
+        exitedAt: exitedAt(process),
+      })),
+    }),
+    signal: ({ key, signal }) => {
+      table.signal(key, signal);
+      return {};
+    },
+    adopt: (request) => {
+      table.adopt(requireKey(request).key, request.pid, request.startTime);
+      return {};
+    },
+    resize: ({ key, width, height }) => {
+      // As with the runc shim, a process without a terminal has nothing to resize, and that is no error.
+      table.get(key).stdio?.terminal?.resize(width, height);
+      return {};
+    },
+    closeStdin: ({ key }) => {
+      table.get(key).stdio?.closeStdin();
+      return {};
+    },
+    release: ({ key }) => {
+      table.release(key);
+      return {};
+    },
+    mount: async ({ mounts, target }) => {
+      await mountAll(mounts, target);
+      return {};
+    },
+    unmount: async ({ target }) => {
+      await unmountAll(target);
+      return {};
+    },
+  });
+}
+
+function requireKey<T extends { key: string }>(request: T): T {
+  if (request.key === "") throw new StatusError(Code.INVALID_ARGUMENT, "key: expected a name for the process, got none");
+  return request;
+}
+
+function exitedAt({ exit }: Process): { seconds: number; nanos: number } | null {
+  return exit ? { seconds: exit.seconds, nanos: exit.nanos } : null;
+}

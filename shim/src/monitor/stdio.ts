@@ -1,0 +1,117 @@
+import { Code, StatusError } from "ttrpc-ts";
+import * as sys from "sys";
+import type { Terminal } from "./terminal.ts";
+
+/** What the monitor keeps of a process's stdio while the process and its record live. */
+export interface ProcessStdio {
+  /** For the child: what becomes its file descriptors 0, 1 and 2. Closed here once the child has them. */
+  readonly child: readonly [stdin: number, stdout: number, stderr: number];
+  readonly terminal: Terminal | undefined;
+  closeChildEnds(): void;
+  /** End of input for the process. */
+  closeStdin(): void;
+  close(): void;
+}
+
+/** kuasar.monitor.v1.Stdio, without its terminal. */
+export interface StdioPaths {
+  readonly stdin?: string | null | undefined;
+  readonly stdout?: string | null | undefined;
+  readonly stderr?: string | null | undefined;
+}
+
+/**
+ * Opens a process's FIFOs and files so that it can have them as they are, with nobody copying in between.
+ *
+ * Of each FIFO the monitor keeps the other end: of stdin the writing one, so that input ends when CloseIO says so and
+ * not when a client detaches; of stdout and stderr the reading one, so that a process is not killed by SIGPIPE, and
+ * what it wrote is not lost, while containerd restarts.
+ */
+export function openStdio(paths: StdioPaths): ProcessStdio {
+  const opened = new Opened();
+  try {
+    opened.stdin(paths.stdin ?? "");
+    opened.output(1, paths.stdout ?? "");
+    opened.output(2, paths.stderr ?? "");
+  } catch (error) {
+    opened.close();
+    throw error;
+  }
+  return opened;
+}
+
+/** The stdio of a process with a terminal: the command that makes it has /dev/null, the process the terminal. */
+export function terminalStdio(terminal: Terminal): ProcessStdio {
+  const opened = new Opened(terminal);
+  opened.stdin("");
+  opened.output(1, "");
+  opened.output(2, "");
+  return opened;
+}
+
+const S_IFMT = 0o170000;
+const S_IFIFO = 0o010000;
+
+class Opened implements ProcessStdio {
+  readonly child: [number, number, number] = [-1, -1, -1];
+  private readonly kept: [number, number, number] = [-1, -1, -1];
+
+  constructor(readonly terminal: Terminal | undefined = undefined) {}
+
+  stdin(path: string): void {
+    if (path === "") {
+      this.child[0] = sys.open("/dev/null", sys.O_RDONLY, 0);
+    } else if (isFifo(path)) {
+      // Opened for reading without waiting for a writer, then for writing, which now has a reader.
+      this.child[0] = sys.open(path, sys.O_RDONLY | sys.O_NONBLOCK | sys.O_NOFOLLOW, 0);
+      this.kept[0] = sys.open(path, sys.O_WRONLY | sys.O_NONBLOCK, 0);
+      sys.setNonblocking(this.child[0], 0);
+    } else {
+      this.child[0] = sys.open(path, sys.O_RDONLY | sys.O_NOCTTY, 0);
+    }
+  }
+
+  output(fd: 1 | 2, uri: string): void {
+    const path = uri.startsWith("file://") ? uri.slice("file://".length) : uri;
+    if (path === "") {
+      this.child[fd] = sys.open("/dev/null", sys.O_WRONLY, 0);
+    } else if (!path.startsWith("/")) {
+      throw new StatusError(
+        Code.INVALID_ARGUMENT,
+        `${fd === 1 ? "stdout" : "stderr"}: expected an absolute path or file:///PATH, got ${uri}`,
+      );
+    } else if (isFifo(path)) {
+      this.kept[fd] = sys.open(path, sys.O_RDONLY | sys.O_NONBLOCK | sys.O_NOFOLLOW, 0);
+      this.child[fd] = sys.open(path, sys.O_WRONLY, 0);
+    } else {
+      this.child[fd] = sys.open(path, sys.O_WRONLY | sys.O_CREAT | sys.O_APPEND | sys.O_NOCTTY, 0o644);
+    }
+  }
+
+  closeChildEnds(): void {
+    closeAll(this.child);
+  }
+
+  closeStdin(): void {
+    this.terminal?.closeStdin();
+    if (this.kept[0] >= 0) sys.close(this.kept[0]);
+    this.kept[0] = -1;
+  }
+
+  close(): void {
+    this.closeChildEnds();
+    closeAll(this.kept);
+    this.terminal?.close();
+  }
+}
+
+function closeAll(fds: [number, number, number]): void {
+  for (let i = 0; i < fds.length; i++) {
+    if ((fds[i] as number) >= 0) sys.close(fds[i] as number);
+    fds[i] = -1;
+  }
+}
+
+function isFifo(path: string): boolean {
+  return ((sys.stat(path)?.mode ?? 0) & S_IFMT) === S_IFIFO;
+}

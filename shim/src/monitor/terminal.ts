@@ -1,0 +1,111 @@
+import { Code, StatusError } from "ttrpc-ts";
+import * as sys from "sys";
+import { removeIfThere } from "../platform/files.ts";
+import { unwatch, watch } from "../platform/loop.ts";
+import { type Copier, copy } from "./copier.ts";
+
+/**
+ * A process's terminal: the runtime sends its master over the console socket (runc's --console-socket), and what is
+ * typed and shown is copied between it and the client's FIFOs. A client that stops reading stops the process's output,
+ * as a real terminal does; it may go, and another come.
+ */
+export interface Terminal {
+  /** Takes the terminal that the runtime has sent. FAILED_PRECONDITION if it has sent none. */
+  attach(): void;
+  resize(columns: number, rows: number): void;
+  closeStdin(): void;
+  close(): void;
+}
+
+/** Listens on socketPath until the runtime has sent the terminal. stdin and stdout are FIFOs, or "" for none. */
+export function openTerminal(socketPath: string, stdin: string, stdout: string): Terminal {
+  return new ConsoleTerminal(socketPath, stdin, stdout);
+}
+
+class ConsoleTerminal implements Terminal {
+  private listener: number;
+  private connection = -1;
+  private master = -1;
+  private shown: Copier | undefined;
+  private typed: Copier | undefined;
+  /** The client's ends of the FIFOs: with them open, a client may go and another come. */
+  private keptInput = -1;
+  private keptOutput = -1;
+
+  constructor(
+    private readonly socketPath: string,
+    private readonly stdin: string,
+    private readonly stdout: string,
+  ) {
+    removeIfThere(socketPath);
+    this.listener = sys.listen(socketPath, 1);
+    watch(this.listener, sys.EPOLLIN, () => this.accept());
+  }
+
+  private accept(): void {
+    if (this.listener < 0) return;
+    this.connection = sys.accept(this.listener);
+    if (this.connection >= 0) this.stopListening();
+  }
+
+  attach(): void {
+    this.accept();
+    const master = this.connection < 0 ? -1 : sys.receiveFd(this.connection);
+    this.disconnect();
+    if (master < 0) throw new StatusError(Code.FAILED_PRECONDITION, "the OCI runtime has sent no terminal");
+    this.master = master;
+    sys.setNonblocking(master, 1);
+    sys.clearOnlcr(master);
+    const output = this.openOutput();
+    this.shown = copy(sys.duplicate(master), output, () => this.typed?.close());
+    const input = this.openInput();
+    if (input >= 0) this.typed = copy(input, sys.duplicate(master), () => {});
+  }
+
+  private openInput(): number {
+    if (!this.stdin) return -1;
+    const input = sys.open(this.stdin, sys.O_RDONLY | sys.O_NONBLOCK, 0);
+    this.keptInput = sys.open(this.stdin, sys.O_WRONLY | sys.O_NONBLOCK, 0);
+    return input;
+  }
+
+  private openOutput(): number {
+    if (!this.stdout) return sys.open("/dev/null", sys.O_WRONLY, 0);
+    this.keptOutput = sys.open(this.stdout, sys.O_RDONLY | sys.O_NONBLOCK, 0);
+    return sys.open(this.stdout, sys.O_WRONLY | sys.O_NONBLOCK, 0);
+  }
+
+  resize(columns: number, rows: number): void {
+    if (this.master >= 0) sys.setWindowSize(this.master, rows, columns);
+  }
+
+  closeStdin(): void {
+    this.keptInput = closed(this.keptInput);
+  }
+
+  private disconnect(): void {
+    this.connection = closed(this.connection);
+  }
+
+  private stopListening(): void {
+    if (this.listener < 0) return;
+    unwatch(this.listener);
+    this.listener = closed(this.listener);
+    removeIfThere(this.socketPath);
+  }
+
+  close(): void {
+    this.stopListening();
+    this.disconnect();
+    this.shown?.close();
+    this.typed?.close();
+    this.master = closed(this.master);
+    this.keptInput = closed(this.keptInput);
+    this.keptOutput = closed(this.keptOutput);
+  }
+}
+
+function closed(fd: number): -1 {
+  if (fd >= 0) sys.close(fd);
+  return -1;
+}

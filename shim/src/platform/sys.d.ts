@@ -1,0 +1,130 @@
+/** The native module of shim/native: the system calls that JavaScript lacks. A failed call throws a {@link SysError}. */
+declare module "sys" {
+  export interface SysError extends Error {
+    /** The error's number and its name, such as "ENOENT". */
+    errno: number;
+    code: string;
+    syscall: string;
+  }
+  export interface Stat {
+    mode: number;
+    size: number;
+    dev: number;
+    ino: number;
+    uid: number;
+    gid: number;
+    mtimeMs: number;
+  }
+
+  // Text
+  export function encodeUtf8(text: string): ArrayBuffer;
+  export function decodeUtf8(buffer: ArrayBuffer, offset: number, length: number): string;
+  export function randomBytes(count: number): ArrayBuffer;
+
+  // Event loop
+  export function openLoop(): void;
+  export function watch(fd: number, events: number): void;
+  /** fd, events, fd, events, ... */
+  export function wait(timeoutMs: number): number[];
+  export function runJobs(): void;
+  export function collect(): void;
+  export function monotonicMs(): number;
+  export function realtime(): [seconds: number, nanoseconds: number];
+  export function signalFd(signals: readonly number[]): number;
+  export function readSignal(fd: number): number;
+  export const EPOLLIN: number;
+  export const EPOLLOUT: number;
+  export const EPOLLHUP: number;
+  export const EPOLLERR: number;
+  export const EPOLLPRI: number;
+
+  // Files
+  export function open(path: string, flags: number, mode: number): number;
+  export function close(fd: number): void;
+  /** Bytes read, 0 at the end, -1 when nothing is there yet. */
+  export function read(fd: number, buffer: ArrayBuffer, offset: number, length: number): number;
+  /** Bytes written, -1 when none can be now. */
+  export function write(fd: number, buffer: ArrayBuffer, offset: number, length: number): number;
+  export function readFile(path: string): ArrayBuffer;
+  export function writeFile(
+    path: string,
+    buffer: ArrayBuffer,
+    offset: number,
+    length: number,
+    flags: number,
+    mode: number,
+  ): void;
+  export function stat(path: string): Stat | null;
+  export function mkdir(path: string, mode: number): void;
+  export function unlink(path: string): void;
+  export function rmdir(path: string): void;
+  export function chdir(path: string): void;
+  export function rename(from: string, to: string): void;
+  export function readlink(path: string): string;
+  export function readdir(path: string): string[];
+  export function getcwd(): string;
+  export function dup2(from: number, to: number): void;
+  export function duplicate(fd: number): number;
+  export function pipe(): [read: number, write: number];
+  export function setNonblocking(fd: number, on: number): void;
+  export function fchown(fd: number, uid: number, gid: number): void;
+  export function splice(from: number, to: number, length: number): number;
+  export function setWindowSize(fd: number, rows: number, columns: number): void;
+  export function clearOnlcr(fd: number): void;
+
+  export function lock(fd: number): void;
+  export const O_RDONLY: number;
+  export const O_WRONLY: number;
+  export const O_RDWR: number;
+  export const O_CREAT: number;
+  export const O_EXCL: number;
+  export const O_TRUNC: number;
+  export const O_APPEND: number;
+  export const O_NONBLOCK: number;
+  export const O_NOFOLLOW: number;
+  export const O_DIRECTORY: number;
+  export const O_NOCTTY: number;
+
+  // Sockets
+  export function listen(path: string, backlog: number): number;
+  export function accept(fd: number): number;
+  export function connect(path: string): number;
+  export function peerUid(fd: number): number;
+  export function receiveFd(fd: number): number;
+
+  // Mounts
+  export function readOnlyView(path: string): number;
+  export function mount(source: string, target: string, type: string, flags: number, data: string): void;
+  export function unmount(target: string, flags: number): void;
+  export function pivotRoot(to: string, from: string): void;
+  export const MNT_DETACH: number;
+  export const UMOUNT_NOFOLLOW: number;
+
+  // Processes
+  /** clone() with CLONE_NEW... flags: the child's pid, and 0 in the child. */
+  export function fork(flags: number): number;
+  export function exec(program: string | number, argv: readonly string[], env: readonly string[]): never;
+  export function exit(status: number): never;
+  export function waitChild(): [pid: number, status: number] | null;
+  export function kill(pid: number, signal: number): void;
+  export function pidfdOpen(pid: number): number;
+  export function pidfdSignal(fd: number, signal: number): void;
+  export function pidfdExitStatus(fd: number): number;
+  export function getpid(): number;
+  export function getppid(): number;
+  export function getuid(): number;
+  export function setsid(): void;
+  export function setpgid(pid: number, group: number): void;
+  export function prctl(option: number, argument: number): void;
+  export function setns(fd: number, type: number): void;
+  export function unshare(flags: number): void;
+  export function setHostname(name: string): void;
+  export function setDomainname(name: string): void;
+  export function setUser(uid: number, gid: number, additionalGids: readonly number[]): void;
+  export function limitBounding(capabilities: readonly number[]): void;
+  export function setCapabilities(capabilities: readonly number[]): void;
+  export function environ(): string[];
+  function programArguments(): string[];
+  export { programArguments as arguments };
+  export function dropLastArgument(): void;
+}

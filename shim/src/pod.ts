@@ -1,0 +1,94 @@
+import { Code, StatusError } from "ttrpc-ts";
+import type { Role } from "./bundle.ts";
+
+/** How a process ended, as google.protobuf.Timestamp and containerd's exit statuses have it. */
+export interface Exit {
+  readonly status: number;
+  readonly exitedAt: { readonly seconds: number; readonly nanos: number };
+}
+
+/** The init process of a task, or one that was exec'd into it: what the shim must know to publish its events. */
+export class PodProcess {
+  pid = 0;
+  /** The event before the exit (TaskCreate, TaskStart) is out, so that the exit may follow. */
+  announced = false;
+  /** A Start has succeeded. */
+  started = false;
+  exit: Exit | undefined;
+  private readonly waiters: Array<(exit: Exit) => void> = [];
+
+  constructor(
+    readonly task: PodTask,
+    /** "" for the init process. */
+    readonly execId: string,
+  ) {}
+
+  exited(): Promise<Exit> {
+    return this.exit ? Promise.resolve(this.exit) : new Promise((resolve) => this.waiters.push(resolve));
+  }
+
+  setExit(exit: Exit): void {
+    this.exit = exit;
+    for (const resolve of this.waiters.splice(0)) resolve(exit);
+  }
+}
+
+export interface TaskIo {
+  readonly stdin: string;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly terminal: boolean;
+}
+
+/** A container of the pod, from the moment that its Create succeeded until its Delete did. */
+export class PodTask {
+  readonly init: PodProcess;
+  readonly execs = new Map<string, PodProcess>();
+
+  constructor(
+    readonly id: string,
+    readonly role: Role,
+    readonly bundle: string,
+    readonly io: TaskIo,
+  ) {
+    this.init = new PodProcess(this, "");
+  }
+
+  /** NOT_FOUND for an exec id that nobody has added. */
+  process(execId: string): PodProcess {
+    if (execId === "") return this.init;
+    const process = this.execs.get(execId);
+    if (!process) throw new StatusError(Code.NOT_FOUND, `process does not exist ${execId}`);
+    return process;
+  }
+
+  addExec(execId: string): void {
+    this.execs.set(execId, new PodProcess(this, execId));
+  }
+
+  /** Settles when none of the processes exec'd into the task runs any more. */
+  async execsExited(): Promise<void> {
+    for (const exec of this.execs.values()) if (exec.pid) await exec.exited();
+  }
+}
+
+/** What one shim process serves: a sandbox, and its containers. */
+export class Pod {
+  readonly tasks = new Map<string, PodTask>();
+  /** Answers of Deletes whose caller had gone by then, under "id/exec id". */
+  readonly deleted = new Map<string, Uint8Array>();
+  /** Made through the Sandbox API (sandbox_mode = "shim"): ends with ShutdownSandbox, not with its last task. */
+  sandboxApi = false;
+
+  constructor(
+    readonly namespace: string,
+    readonly sandboxId: string,
+  ) {}
+
+  /** NOT_FOUND with the runc shim's words, which clients look for. */
+  task(id: string): PodTask {
+    const task = this.tasks.get(id);
+    if (!task) throw new StatusError(Code.NOT_FOUND, "container not created");
+    return task;
+  }
+}

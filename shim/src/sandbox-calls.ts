@@ -1,0 +1,37 @@
+import { containerd } from "@kuasar/proto/shim";
+import type { Metadata } from "ttrpc-ts";
+import type { SandboxerConnection } from "./sandboxer-connection.ts";
+
+const api = containerd.runtime.sandbox.v1;
+const SANDBOX = "containerd.runtime.sandbox.v1.Sandbox";
+
+/** The Sandbox API calls that the life of a pause container, or of a container with no pod, becomes. */
+export interface SandboxCalls {
+  create(request: containerd.runtime.sandbox.v1.ICreateSandboxRequest, metadata: Metadata): Promise<void>;
+  /** The pid whose namespaces are the pod's; 0 for a sandbox without any. */
+  start(sandboxId: string): Promise<number>;
+  /** timeoutSecs: until the sandbox is killed. */
+  stop(sandboxId: string, timeoutSecs: number): Promise<void>;
+  /** Removes whatever there is of it. */
+  shutdown(sandboxId: string): Promise<void>;
+}
+
+export function createSandboxCalls(sandboxer: SandboxerConnection): SandboxCalls {
+  const call = (method: string, payload: Uint8Array, repeatable: boolean, metadata: Metadata = {}) =>
+    sandboxer.call(SANDBOX, method, payload, { repeatable, metadata });
+  return {
+    async create(request, metadata) {
+      await call("CreateSandbox", api.CreateSandboxRequest.encode(request), false, metadata);
+    },
+    async start(sandboxId) {
+      const answer = await call("StartSandbox", api.StartSandboxRequest.encode({ sandboxId }), false);
+      return api.StartSandboxResponse.decode(answer).pid;
+    },
+    async stop(sandboxId, timeoutSecs) {
+      await call("StopSandbox", api.StopSandboxRequest.encode({ sandboxId, timeoutSecs }), true);
+    },
+    async shutdown(sandboxId) {
+      await call("ShutdownSandbox", api.ShutdownSandboxRequest.encode({ sandboxId }), true);
+    },
+  };
+}

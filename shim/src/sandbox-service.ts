@@ -1,0 +1,51 @@
+import { type CallContext, Code, StatusError } from "ttrpc-ts";
+import { containerd } from "@kuasar/proto/shim";
+import { remaining } from "./deadline.ts";
+import type { TaskServiceParts } from "./task-service.ts";
+
+const SANDBOX = "containerd.runtime.sandbox.v1.Sandbox";
+
+/**
+ * containerd.runtime.sandbox.v1.Sandbox (api/runtime/sandbox/v1/sandbox.proto): with sandbox_mode = "shim" containerd
+ * makes the pod by this service, and all of it is the sandboxer's to answer.
+ */
+export interface SandboxService {
+  handle(payload: Uint8Array, context: CallContext): Promise<Uint8Array>;
+}
+
+export function createSandboxService({ pod, sandboxer, monitorAddress, onShutdown }: TaskServiceParts): SandboxService {
+  const requireOwn = (payload: Uint8Array) => {
+    // Every request's first field is the sandbox's id.
+    const { sandboxId } = containerd.runtime.sandbox.v1.StartSandboxRequest.decode(payload);
+    if (sandboxId !== pod.sandboxId) {
+      throw new StatusError(Code.NOT_FOUND, `sandbox_id: expected ${pod.sandboxId}, which this shim serves, got ${sandboxId}`);
+    }
+  };
+  return {
+    async handle(payload, context) {
+      const { method } = context;
+      requireOwn(payload);
+      switch (method) {
+        case "CreateSandbox": {
+          const metadata = { "kuasar-monitor-address": [monitorAddress] };
+          const answer = await sandboxer.call(SANDBOX, method, payload, { ...remaining(context), metadata });
+          pod.sandboxApi = true;
+          return answer;
+        }
+        case "WaitSandbox":
+          return sandboxer.callUntilAnswered(SANDBOX, method, payload);
+        case "ShutdownSandbox": {
+          const answer = await sandboxer.call(SANDBOX, method, payload, { ...remaining(context), repeatable: true });
+          pod.sandboxApi = false;
+          onShutdown();
+          return answer;
+        }
+        default:
+          return sandboxer.call(SANDBOX, method, payload, {
+            ...remaining(context),
+            repeatable: method !== "StartSandbox",
+          });
+      }
+    },
+  };
+}

@@ -1,0 +1,108 @@
+import { containerd } from "@kuasar/proto/shim";
+import { type CallContext, Code, StatusError } from "ttrpc-ts";
+import type { BundleSpec } from "./bundle.ts";
+import { requireExit } from "./exit-watch.ts";
+import type { PodTask } from "./pod.ts";
+import type { TaskServiceParts } from "./task-service.ts";
+
+const api = containerd.task.v2;
+const EMPTY = new Uint8Array(0);
+const SIGKILL = 9;
+/** What is waited for until a sandbox that was asked to end by another signal is killed. */
+const STOP_TIMEOUT_SECS = 10;
+
+const STATUS = containerd.v1.types.Status;
+
+/**
+ * A task that comes with a sandbox of its own. The pause container of a pod *is* the sandbox: its calls become Sandbox
+ * API calls. A container with no pod has a sandbox around it, made before and removed after it.
+ */
+export interface SandboxTask {
+  /** createContainer makes the container inside, where there is one. Answers with the pid. */
+  create(
+    task: PodTask,
+    spec: BundleSpec,
+    request: containerd.task.v2.CreateTaskRequest,
+    createContainer: () => Promise<number>,
+  ): Promise<number>;
+  delete(task: PodTask, deleteContainer: () => Promise<Uint8Array>): Promise<Uint8Array>;
+  /** A pause container's other calls; undefined for those that the sandboxer's Task service answers. */
+  handle(task: PodTask, payload: Uint8Array, context: CallContext): Promise<Uint8Array> | undefined;
+}
+
+export function createSandboxTask({ sandboxCalls, monitorAddress, log }: TaskServiceParts): SandboxTask {
+  const undo = (sandboxId: string) =>
+    sandboxCalls.shutdown(sandboxId).catch((error) => log.error("a half-made sandbox is left", { id: sandboxId, error }));
+
+  return {
+    async create(task, spec, request, createContainer) {
+      const lone = spec.role === "lone";
+      await sandboxCalls.create(
+        {
+          sandboxId: task.id,
+          bundlePath: task.bundle,
+          rootfs: lone ? [] : request.rootfs,
+          options: request.options ?? null,
+          netnsPath: spec.netnsPath,
+        },
+        { "kuasar-monitor-address": [monitorAddress], ...(lone ? { "kuasar-lone-container": ["1"] } : {}) },
+      );
+      try {
+        const pid = await sandboxCalls.start(task.id);
+        return lone ? await createContainer() : pid;
+      } catch (error) {
+        await undo(task.id);
+        throw error;
+      }
+    },
+
+    async delete(task, deleteContainer) {
+      if (task.role === "lone") {
+        const answer = await deleteContainer();
+        await sandboxCalls.shutdown(task.id);
+        return answer;
+      }
+      const { status, exitedAt } = requireExit(task.init);
+      await sandboxCalls.shutdown(task.id);
+      return api.DeleteResponse.encode({ pid: task.init.pid, exitStatus: status, exitedAt });
+    },
+
+    handle(task, payload, context) {
+      switch (context.method) {
+        case "State":
+          return Promise.resolve(state(task));
+        case "Pids":
+          return Promise.resolve(
+            api.PidsResponse.encode({ processes: task.init.exit ? [] : [{ pid: task.init.pid }] }),
+          );
+        case "Kill":
+          return kill(task, payload);
+        case "ResizePty":
+        case "CloseIO":
+          return Promise.resolve(EMPTY);
+        default:
+          return undefined;
+      }
+    },
+  };
+
+  async function kill(task: PodTask, payload: Uint8Array): Promise<Uint8Array> {
+    if (task.init.exit) throw new StatusError(Code.NOT_FOUND, "process already finished");
+    const { signal } = api.KillRequest.decode(payload);
+    await sandboxCalls.stop(task.id, signal === SIGKILL ? 0 : STOP_TIMEOUT_SECS);
+    return EMPTY;
+  }
+}
+
+function state({ id, bundle, io, init }: PodTask): Uint8Array {
+  const created = init.started ? STATUS.RUNNING : STATUS.CREATED;
+  return api.StateResponse.encode({
+    id,
+    bundle,
+    pid: init.pid,
+    status: init.exit ? STATUS.STOPPED : created,
+    ...io,
+    exitStatus: init.exit?.status ?? 0,
+    exitedAt: init.exit?.exitedAt ?? null,
+  });
+}

@@ -1,0 +1,105 @@
+import { createServer } from "ttrpc-ts";
+import * as sys from "sys";
+import { createExitWatch } from "./exit-watch.ts";
+import { createLog, type Log } from "./log.ts";
+import { createProcessTable } from "./monitor/process-table.ts";
+import { registerMonitor } from "./monitor/service.ts";
+import { removeIfThere } from "./platform/files.ts";
+import { runLoop, setUncaughtHandler, startTimer, watch } from "./platform/loop.ts";
+import { pathOfAddress, serveConnections } from "./platform/unix-socket.ts";
+import { Pod } from "./pod.ts";
+import { createPublisher } from "./publisher.ts";
+import { createSandboxCalls } from "./sandbox-calls.ts";
+import { createSandboxService } from "./sandbox-service.ts";
+import type { SandboxerChoice } from "./sandboxer-choice.ts";
+import { connectSandboxer } from "./sandboxer-connection.ts";
+import { createTaskEvents } from "./task-events.ts";
+import { createTaskService } from "./task-service.ts";
+
+export interface ShimSettings {
+  readonly namespace: string;
+  readonly sandboxId: string;
+  /** unix:///..., where the shim listens. */
+  readonly address: string;
+  readonly listener: number;
+  /** containerd's ttrpc socket, for events. */
+  readonly ttrpcAddress: string;
+  readonly sandboxer: SandboxerChoice;
+  readonly debug: boolean;
+}
+
+const PR_SET_CHILD_SUBREAPER = 36;
+const SIGTERM = 15;
+const SIGINT = 2;
+const FLUSH_MS = 5_000;
+/** A shim that nobody has given a task to, nor talks to, is one that containerd has forgotten (issue 6860). */
+const ORPHANED_AFTER_MS = 60_000;
+
+/** Serves one pod until containerd shuts the shim down. */
+export function serve(settings: ShimSettings): never {
+  sys.prctl(PR_SET_CHILD_SUBREAPER, 1);
+  const { namespace, sandboxId, address } = settings;
+  const log = createLog({ runtime: "io.containerd.kuasar.v2", namespace, id: sandboxId }, settings.debug);
+  setUncaughtHandler((error) => log.error("an error that nothing handled", { error, stack: (error as Error).stack }));
+
+  const pod = new Pod(namespace, sandboxId);
+  const table = createProcessTable();
+  const publisher = createPublisher(settings.ttrpcAddress, namespace, log);
+  const sandboxer = connectSandboxer(settings.sandboxer, {
+    "containerd-namespace-ttrpc": [namespace],
+    "kuasar-sandbox-id": [sandboxId],
+  });
+  const events = createTaskEvents(publisher);
+  const server = createServer({ onError: (error) => log.warn("ttrpc", { error }) });
+
+  let ending = false;
+  const end = (why: string) => {
+    if (ending) return;
+    ending = true;
+    log.debug("ending", { why });
+    removeIfThere(pathOfAddress(address));
+    // The answer to the call that asked for it goes out first.
+    server
+      .shutdown(FLUSH_MS)
+      .then(() => publisher.flushed(FLUSH_MS))
+      .catch((error) => log.error("ending", { error }))
+      .then(() => sys.exit(0));
+  };
+
+  const parts = {
+    pod,
+    sandboxer,
+    sandboxCalls: createSandboxCalls(sandboxer),
+    events,
+    exits: createExitWatch(sandboxer, table, events, log),
+    log,
+    monitorAddress: address,
+    onShutdown: () => end("shut down"),
+  };
+  const tasks = createTaskService(parts);
+  const sandbox = createSandboxService(parts);
+  registerMonitor(server, table);
+  server.registerRaw("containerd.task.v2.Task", (payload, context) => tasks.handle(payload, context));
+  server.registerRaw("containerd.task.v3.Task", (payload, context) => tasks.handle(payload, context));
+  server.registerRaw("containerd.runtime.sandbox.v1.Sandbox", (payload, context) => sandbox.handle(payload, context));
+  serveConnections(settings.listener, (transport) => server.serve(transport));
+
+  watchSignals(log);
+  const endIfForgotten = () => {
+    if (pod.tasks.size > 0 || pod.sandboxApi || server.connections > 0) startTimer(endIfForgotten, ORPHANED_AFTER_MS);
+    else end("nobody has any use for this shim");
+  };
+  startTimer(endIfForgotten, ORPHANED_AFTER_MS);
+  sys.collect();
+  runLoop();
+}
+
+/** As the runc shim: signals that a terminal or a service manager sends are no reason to leave a pod alone. */
+function watchSignals(log: Log): void {
+  const signals = sys.signalFd([SIGTERM, SIGINT]);
+  watch(signals, sys.EPOLLIN, () => {
+    for (let signal = sys.readSignal(signals); signal !== 0; signal = sys.readSignal(signals)) {
+      log.info("signal ignored while the pod is served", { signal });
+    }
+  });
+}

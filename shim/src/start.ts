@@ -1,0 +1,106 @@
+import * as sys from "sys";
+import { readBundleSpec } from "./bundle.ts";
+import type { Flags } from "./flags.ts";
+import { requireIdentifier } from "./identifier.ts";
+import { makeFolders, readTextIfThere, removeIfThere, writeKernelFile, writeTextAtomically } from "./platform/files.ts";
+import { resetLoop } from "./platform/loop.ts";
+import { canConnect, pathOfAddress } from "./platform/unix-socket.ts";
+import { readAllInput } from "./platform/standard-input.ts";
+import { chooseSandboxer } from "./sandboxer-choice.ts";
+import { connectSandboxer } from "./sandboxer-connection.ts";
+import { type ShimSettings, serve } from "./serve.ts";
+import { SOCKET_FOLDER, socketAddress } from "./socket-address.ts";
+
+const BACKLOG = 128;
+const OOM_SCORE_MAX = 1000;
+
+/**
+ * The `start` command (runtime/v2/README.md): answers with the address of the shim that serves the bundle in the
+ * current folder. A container of a pod joins its pod's shim; else this process forks, and the child is the shim.
+ */
+export function start(flags: Flags, programName: string, env: ReadonlyMap<string, string>): string {
+  requireIdentifier("-namespace", flags.namespace);
+  requireIdentifier("-id", flags.id);
+  const { sandboxId } = readBundleSpec(sys.getcwd(), flags.id);
+  requireIdentifier("the pod's id in config.json", sandboxId);
+  const sandboxer = chooseSandboxer(programName, readAllInput());
+  const address = socketAddress(flags.address, flags.namespace, sandboxId);
+  const path = pathOfAddress(address);
+  if (sandboxId !== flags.id && canConnect(path)) {
+    writeAddress(address);
+    return address;
+  }
+  const listener = listen(path);
+  try {
+    connectSandboxer(sandboxer, {}).requireAnswering();
+    writeAddress(address);
+    forkShim({
+      namespace: flags.namespace,
+      sandboxId,
+      address,
+      listener,
+      ttrpcAddress: env.get("TTRPC_ADDRESS") ?? "",
+      sandboxer,
+      debug: flags.debug,
+    });
+  } catch (error) {
+    removeIfThere(path);
+    throw error;
+  }
+  return address;
+}
+
+/** What containerd reads when it has been restarted, for each bundle. */
+function writeAddress(address: string): void {
+  writeTextAtomically(`${sys.getcwd()}/address`, address);
+}
+
+function listen(path: string): number {
+  makeFolders(SOCKET_FOLDER, 0o700);
+  try {
+    return sys.listen(path, BACKLOG);
+  } catch (error) {
+    if ((error as sys.SysError).code !== "EADDRINUSE") throw error;
+    if (canConnect(path)) throw new Error(`a shim serves ${path} already`);
+    // Left behind by one that was killed.
+    removeIfThere(path);
+    return sys.listen(path, BACKLOG);
+  }
+}
+
+function forkShim(settings: ShimSettings): void {
+  const pid = sys.fork(0);
+  if (pid === 0) {
+    try {
+      detach();
+      serve(settings);
+    } catch {
+      // The parent has answered by now, and the log may not be open: containerd notices that nobody serves.
+      sys.exit(1);
+    }
+  }
+  sys.close(settings.listener);
+  raiseOomScore(pid);
+}
+
+/** Leaves the starter's session and its stdio: containerd waits for the end of those, and takes them for the answer. */
+function detach(): void {
+  sys.setsid();
+  sys.dropLastArgument();
+  const nowhere = sys.open("/dev/null", sys.O_RDWR, 0);
+  sys.dup2(nowhere, 0);
+  sys.dup2(nowhere, 1);
+  // Read and written at once, a FIFO neither waits for its reader nor breaks when that one is restarted.
+  const log = sys.stat("log") ? sys.open("log", sys.O_RDWR | sys.O_NONBLOCK, 0) : nowhere;
+  sys.dup2(log, 2);
+  if (log !== nowhere) sys.close(log);
+  sys.close(nowhere);
+  resetLoop();
+}
+
+/** One more than containerd's own, as the runc shim does (util_unix.go): the shim shall go before it, and last of the pod. */
+function raiseOomScore(pid: number): void {
+  const parent = Number(readTextIfThere(`/proc/${sys.getppid()}/oom_score_adj`) ?? 0);
+  writeKernelFile(`/proc/${pid}/oom_score_adj`, String(Math.min(parent + 1, OOM_SCORE_MAX)));
+}
+

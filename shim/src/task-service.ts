@@ -1,0 +1,232 @@
+import { containerd } from "@kuasar/proto/shim";
+import { type CallContext, Code, StatusError } from "ttrpc-ts";
+import * as sys from "sys";
+import { type BundleSpec, readBundleSpec, writeBundleRecord } from "./bundle.ts";
+import { remaining } from "./deadline.ts";
+import type { ExitWatch } from "./exit-watch.ts";
+import { requireIdentifier } from "./identifier.ts";
+import type { Log } from "./log.ts";
+import { type Pod, PodTask } from "./pod.ts";
+import type { SandboxCalls } from "./sandbox-calls.ts";
+import { createSandboxTask, type SandboxTask } from "./sandbox-task.ts";
+import type { SandboxerConnection } from "./sandboxer-connection.ts";
+import type { TaskEvents } from "./task-events.ts";
+
+const api = containerd.task.v2;
+const TASK = "containerd.task.v2.Task";
+const EMPTY = new Uint8Array(0);
+
+export interface TaskServiceParts {
+  readonly pod: Pod;
+  readonly sandboxer: SandboxerConnection;
+  readonly sandboxCalls: SandboxCalls;
+  readonly events: TaskEvents;
+  readonly exits: ExitWatch;
+  readonly log: Log;
+  /** unix:///..., where this process's own Monitor answers. */
+  readonly monitorAddress: string;
+  /** Called when containerd wants the shim to end, and nothing is left that it serves. */
+  readonly onShutdown: () => void;
+}
+
+/** containerd.task.v2.Task as containerd calls it (api/runtime/task/v2/shim.proto), handed on to the sandboxer. */
+export interface TaskService {
+  handle(payload: Uint8Array, context: CallContext): Promise<Uint8Array>;
+}
+
+export function createTaskService(parts: TaskServiceParts): TaskService {
+  return new Service(parts);
+}
+
+type Method = (payload: Uint8Array, context: CallContext) => Promise<Uint8Array>;
+
+class Service implements TaskService {
+  private readonly sandboxTask: SandboxTask;
+  private readonly methods: Readonly<Record<string, Method>>;
+
+  constructor(private readonly parts: TaskServiceParts) {
+    this.sandboxTask = createSandboxTask(parts);
+    this.methods = {
+      Create: (payload) => this.create(payload),
+      Start: (payload) => this.start(payload),
+      Delete: (payload, context) => this.delete(payload, context),
+      Exec: (payload, context) => this.exec(payload, context),
+      Wait: (payload) => this.wait(payload),
+      Pause: (payload, context) => this.change(payload, context, (task) => parts.events.paused(task)),
+      Resume: (payload, context) => this.change(payload, context, (task) => parts.events.resumed(task)),
+      Checkpoint: (payload, context) =>
+        this.change(payload, context, (task) =>
+          parts.events.checkpointed(task, api.CheckpointTaskRequest.decode(payload).path),
+        ),
+      Connect: (payload) => this.connect(payload),
+      Shutdown: () => this.shutdown(),
+    };
+  }
+
+  handle(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
+    const method = this.methods[context.method];
+    return method ? method(payload, context) : this.forward(payload, context);
+  }
+
+  /** Every request begins with the container's id and, where there is one, the exec id. */
+  private target(payload: Uint8Array): { id: string; execId: string } {
+    return api.StateRequest.decode(payload);
+  }
+
+  private async forward(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
+    const { id, execId } = this.target(payload);
+    const task = this.parts.pod.task(id);
+    task.process(execId);
+    const answer = task.role === "sandbox" && this.sandboxTask.handle(task, payload, context);
+    // Asking twice for something that happens once is the sandboxer's to recognise; only questions are repeated.
+    const repeatable = ["State", "Pids", "Stats"].includes(context.method);
+    return answer || this.parts.sandboxer.call(TASK, context.method, payload, { ...remaining(context), repeatable });
+  }
+
+  private async create(payload: Uint8Array): Promise<Uint8Array> {
+    const { pod, events, exits, sandboxer } = this.parts;
+    const request = api.CreateTaskRequest.decode(payload);
+    requireId(request.id);
+    if (!request.bundle.startsWith("/")) {
+      throw new StatusError(Code.INVALID_ARGUMENT, `bundle: expected an absolute path, got ${JSON.stringify(request.bundle)}`);
+    }
+    if (pod.tasks.has(request.id)) throw new StatusError(Code.ALREADY_EXISTS, `container ${request.id} already exists`);
+    const spec = readSpec(request.bundle, request.id);
+    const { stdin, stdout, stderr, terminal } = request;
+    const task = new PodTask(request.id, spec.role, request.bundle, { stdin, stdout, stderr, terminal });
+    writeBundleRecord(request.bundle, {
+      role: spec.role,
+      sandboxId: pod.sandboxId,
+      sandboxer: sandboxer.choice.name,
+      socket: sandboxer.choice.socket,
+    });
+    // In the table before anything is made: an id is taken while its Create is under way.
+    pod.tasks.set(task.id, task);
+    try {
+      task.init.pid = await this.make(task, spec, request, payload);
+    } catch (error) {
+      pod.tasks.delete(task.id);
+      throw error;
+    }
+    exits.watch(task.init);
+    exits.announce(task.init, () => events.created(task, request.rootfs, request.checkpoint));
+    return api.CreateTaskResponse.encode({ pid: task.init.pid });
+  }
+
+  private async make(
+    task: PodTask,
+    spec: BundleSpec,
+    request: containerd.task.v2.CreateTaskRequest,
+    payload: Uint8Array,
+  ): Promise<number> {
+    const { sandboxer } = this.parts;
+    if (spec.role === "container") return pidOf(await sandboxer.call(TASK, "Create", payload));
+    return this.sandboxTask.create(task, spec, request, async () => pidOf(await sandboxer.call(TASK, "Create", payload)));
+  }
+
+  private async start(payload: Uint8Array): Promise<Uint8Array> {
+    const { pod, events, exits, sandboxer } = this.parts;
+    const { id, execId } = this.target(payload);
+    const process = pod.task(id).process(execId);
+    process.announced = false;
+    try {
+      const answer =
+        process.task.role === "sandbox" && execId === ""
+          ? api.StartResponse.encode({ pid: process.pid })
+          : await sandboxer.call(TASK, "Start", payload);
+      process.pid = api.StartResponse.decode(answer).pid;
+      process.started = true;
+      if (execId !== "") exits.watch(process);
+      exits.announce(process, () => events.started(process));
+      return answer;
+    } catch (error) {
+      if (execId === "") exits.announce(process);
+      throw error;
+    }
+  }
+
+  private async exec(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
+    const { id, execId } = this.target(payload);
+    const task = this.parts.pod.task(id);
+    requireId(execId, "exec_id");
+    if (task.execs.has(execId)) throw new StatusError(Code.ALREADY_EXISTS, `id ${execId}`);
+    await this.parts.sandboxer.call(TASK, "Exec", payload, remaining(context));
+    task.addExec(execId);
+    this.parts.events.execAdded(task, execId);
+    return EMPTY;
+  }
+
+  private async wait(payload: Uint8Array): Promise<Uint8Array> {
+    const { id, execId } = this.target(payload);
+    const { status, exitedAt } = await this.parts.pod.task(id).process(execId).exited();
+    return api.WaitResponse.encode({ exitStatus: status, exitedAt });
+  }
+
+  private async delete(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
+    const { pod, events } = this.parts;
+    const { id, execId } = this.target(payload);
+    const forgotten = pod.deleted.get(`${id}/${execId}`);
+    if (forgotten) {
+      pod.deleted.delete(`${id}/${execId}`);
+      return forgotten;
+    }
+    const task = pod.task(id);
+    const process = task.process(execId);
+    const answer = await this.remove(task, execId, payload);
+    if (execId !== "") {
+      task.execs.delete(execId);
+    } else {
+      pod.tasks.delete(id);
+      const { pid, exitStatus, exitedAt } = api.DeleteResponse.decode(answer);
+      process.pid ||= pid;
+      process.exit ??= { status: exitStatus, exitedAt: { seconds: exitedAt?.seconds ?? 0, nanos: exitedAt?.nanos ?? 0 } };
+      events.deleted(task);
+    }
+    // Nobody has heard the answer: whoever asks again shall.
+    if (context.signal.aborted) pod.deleted.set(`${id}/${execId}`, answer);
+    return answer;
+  }
+
+  private remove(task: PodTask, execId: string, payload: Uint8Array): Promise<Uint8Array> {
+    const forward = () => this.parts.sandboxer.call(TASK, "Delete", payload, { repeatable: true });
+    return execId !== "" || task.role === "container" ? forward() : this.sandboxTask.delete(task, forward);
+  }
+
+  private async change(payload: Uint8Array, context: CallContext, publish: (task: PodTask) => void): Promise<Uint8Array> {
+    const answer = await this.forward(payload, context);
+    publish(this.parts.pod.task(this.target(payload).id));
+    return answer;
+  }
+
+  private async connect(payload: Uint8Array): Promise<Uint8Array> {
+    const task = this.parts.pod.tasks.get(this.target(payload).id);
+    return api.ConnectResponse.encode({ shimPid: sys.getpid(), taskPid: task?.init.pid ?? 0, version: "" });
+  }
+
+  private async shutdown(): Promise<Uint8Array> {
+    const { pod, onShutdown } = this.parts;
+    if (pod.tasks.size === 0 && !pod.sandboxApi) onShutdown();
+    return EMPTY;
+  }
+}
+
+function pidOf(answer: Uint8Array): number {
+  return api.CreateTaskResponse.decode(answer).pid;
+}
+
+function requireId(id: string, field = "id"): void {
+  try {
+    requireIdentifier(field, id);
+  } catch (error) {
+    throw new StatusError(Code.INVALID_ARGUMENT, (error as Error).message);
+  }
+}
+
+function readSpec(bundle: string, id: string): BundleSpec {
+  if (!sys.stat(bundle)) throw new StatusError(Code.NOT_FOUND, `bundle: ${bundle} does not exist`);
+  try {
+    return readBundleSpec(bundle, id);
+  } catch (error) {
+    throw new StatusError(Code.INVALID_ARGUMENT, (error as Error).message);
+  }
+}
