@@ -26,16 +26,19 @@ interface OciSpec {
 const GROUP_ANNOTATIONS = ["io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"];
 const CONTAINER_TYPE = "io.kubernetes.cri.container-type";
 
-/** Of a bundle without config.json (sandbox_mode = "shim"), which is a sandbox's. */
 export function readBundleSpec(bundle: string, id: string): BundleSpec {
-  const text = readTextIfThere(`${bundle}/config.json`);
-  // containerd writes no spec for a sandbox of the Sandbox API, or an empty one.
+  return parseBundleSpec(readTextIfThere(`${bundle}/config.json`), id);
+}
+
+/** text: of config.json; undefined where there is none. */
+export function parseBundleSpec(text: string | undefined, id: string): BundleSpec {
+  // With sandbox_mode = "shim" containerd writes no spec for the sandbox, or an empty one.
   if (text === undefined || text === "" || text === "null") return { role: "sandbox", sandboxId: id, netnsPath: "" };
   let spec: OciSpec;
   try {
     spec = JSON.parse(text);
   } catch (error) {
-    throw new Error(`${bundle}/config.json: expected an OCI runtime spec in JSON: ${(error as Error).message}`);
+    throw new Error(`config.json: expected an OCI runtime spec in JSON: ${(error as Error).message}`);
   }
   const annotations = spec.annotations ?? {};
   const group = GROUP_ANNOTATIONS.map((name) => annotations[name]).find((value) => value);

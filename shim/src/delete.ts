@@ -1,6 +1,6 @@
 import { containerd } from "@kuasar/proto/shim";
-import { Code, StatusError } from "ttrpc-ts";
 import * as sys from "sys";
+import { Code, StatusError } from "ttrpc-ts";
 import { type BundleRecord, readBundleRecord } from "./bundle.ts";
 import type { Flags } from "./flags.ts";
 import { requireIdentifier } from "./identifier.ts";

@@ -1,9 +1,9 @@
 import { containerd } from "@kuasar/proto/shim";
-import { Code, StatusError } from "ttrpc-ts";
 import * as sys from "sys";
+import { Code, StatusError } from "ttrpc-ts";
 import type { Log } from "./log.ts";
-import type { Exit, PodProcess } from "./pod.ts";
 import type { ProcessTable } from "./monitor/process-table.ts";
+import type { Exit, PodProcess } from "./pod.ts";
 import type { SandboxerConnection } from "./sandboxer-connection.ts";
 import type { TaskEvents } from "./task-events.ts";
 

@@ -1,6 +1,6 @@
 import { containerd } from "@kuasar/proto/shim";
-import { type Client, createClient } from "ttrpc-ts";
 import * as sys from "sys";
+import { type Client, createClient } from "ttrpc-ts";
 import type { Log } from "./log.ts";
 import { sleep } from "./platform/loop.ts";
 import { connect } from "./platform/unix-socket.ts";
@@ -39,7 +39,12 @@ class QueuePublisher implements Publisher {
   publish(topic: string, typeName: string, value: Uint8Array): void {
     if (this.address === "") return;
     const [seconds, nanos] = sys.realtime();
-    const envelope = { timestamp: { seconds, nanos }, namespace: this.namespace, topic, event: { typeUrl: typeName, value } };
+    const envelope = {
+      timestamp: { seconds, nanos },
+      namespace: this.namespace,
+      topic,
+      event: { typeUrl: typeName, value },
+    };
     const request = containerd.services.events.ttrpc.v1.ForwardRequest.encode({ envelope });
     if (this.queue.length >= QUEUE_LIMIT) {
       this.queue.shift();

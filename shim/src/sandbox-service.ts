@@ -1,5 +1,5 @@
-import { type CallContext, Code, StatusError } from "ttrpc-ts";
 import { containerd } from "@kuasar/proto/shim";
+import { type CallContext, Code, StatusError } from "ttrpc-ts";
 import { remaining } from "./deadline.ts";
 import type { TaskServiceParts } from "./task-service.ts";
 
@@ -18,7 +18,10 @@ export function createSandboxService({ pod, sandboxer, monitorAddress, onShutdow
     // Every request's first field is the sandbox's id.
     const { sandboxId } = containerd.runtime.sandbox.v1.StartSandboxRequest.decode(payload);
     if (sandboxId !== pod.sandboxId) {
-      throw new StatusError(Code.NOT_FOUND, `sandbox_id: expected ${pod.sandboxId}, which this shim serves, got ${sandboxId}`);
+      throw new StatusError(
+        Code.NOT_FOUND,
+        `sandbox_id: expected ${pod.sandboxId}, which this shim serves, got ${sandboxId}`,
+      );
     }
   };
   return {

@@ -32,7 +32,9 @@ export interface SandboxTask {
 
 export function createSandboxTask({ sandboxCalls, monitorAddress, log }: TaskServiceParts): SandboxTask {
   const undo = (sandboxId: string) =>
-    sandboxCalls.shutdown(sandboxId).catch((error) => log.error("a half-made sandbox is left", { id: sandboxId, error }));
+    sandboxCalls
+      .shutdown(sandboxId)
+      .catch((error) => log.error("a half-made sandbox is left", { id: sandboxId, error }));
 
   return {
     async create(task, spec, request, createContainer) {

@@ -1,6 +1,5 @@
 import { google, runtimeoptions } from "@kuasar/proto/shim";
 import { parse, TomlError } from "smol-toml";
-import { readText } from "./platform/files.ts";
 
 /** The sandboxer that a pod is given to. */
 export interface SandboxerChoice {
@@ -24,8 +23,12 @@ const GENERIC_OPTIONS = "runtimeoptions.v1.Options";
  * (containerd-shim-kuasar-wasm-v2), else runc. Only the keys `sandboxer` and `socket` are ours; the sandboxer checks
  * the others when the pod is made.
  */
-export function chooseSandboxer(programName: string, options: Uint8Array): SandboxerChoice {
-  const table = readTable(options);
+export function chooseSandboxer(
+  programName: string,
+  options: Uint8Array,
+  readFile: (path: string) => string,
+): SandboxerChoice {
+  const table = readTable(options, readFile);
   const { sandboxer, socket } = table;
   if (socket !== undefined && !(typeof socket === "string" && socket.startsWith("/"))) {
     throw new Error(`runtime options: socket: expected an absolute path, got ${JSON.stringify(socket)}`);
@@ -43,14 +46,14 @@ export function chooseSandboxer(programName: string, options: Uint8Array): Sandb
   return { name, socket: path, hint: `${name}-sandboxer --listen ${path} --dir ${folder}` };
 }
 
-function readTable(bytes: Uint8Array): Record<string, unknown> {
+function readTable(bytes: Uint8Array, readFile: (path: string) => string): Record<string, unknown> {
   if (bytes.length === 0) return {};
   const any = decode("google.protobuf.Any", () => google.protobuf.Any.decode(bytes));
   // runc's own options, from `ctr run --runc-binary` for one, have nothing to say about the sandboxer.
   if (!any.typeUrl.endsWith(GENERIC_OPTIONS)) return {};
   const options = decode(GENERIC_OPTIONS, () => runtimeoptions.v1.Options.decode(any.value));
   if (options.configBody.length > 0) return parseToml("ConfigBody", new TextDecoder().decode(options.configBody));
-  if (options.configPath) return parseToml(options.configPath, readText(options.configPath));
+  if (options.configPath) return parseToml(options.configPath, readFile(options.configPath));
   return {};
 }
 

@@ -1,7 +1,7 @@
 import { type Client, Code, createClient, type Metadata, StatusError } from "ttrpc-ts";
-import type { SandboxerChoice } from "./sandboxer-choice.ts";
 import { sleep } from "./platform/loop.ts";
 import { connect } from "./platform/unix-socket.ts";
+import type { SandboxerChoice } from "./sandboxer-choice.ts";
 
 /** The way to the sandboxer: one connection, made again by itself after the sandboxer was restarted. */
 export interface SandboxerConnection {
@@ -46,7 +46,12 @@ class Connection implements SandboxerConnection {
     this.connected();
   }
 
-  async call(service: string, method: string, payload: Uint8Array, options: SandboxerCallOptions = {}): Promise<Uint8Array> {
+  async call(
+    service: string,
+    method: string,
+    payload: Uint8Array,
+    options: SandboxerCallOptions = {},
+  ): Promise<Uint8Array> {
     const { timeoutMs, repeatable = false } = options;
     const patience = Math.min(RESTART_GRACE_MS, timeoutMs ?? RESTART_GRACE_MS);
     for (let waited = 0; ; waited += RETRY_MS) {
@@ -61,7 +66,8 @@ class Connection implements SandboxerConnection {
         this.answeredOnce = true;
         return answer;
       } catch (error) {
-        const lost = error instanceof StatusError && error.code === Code.UNAVAILABLE && (!sent || this.client?.closed !== false);
+        const lost =
+          error instanceof StatusError && error.code === Code.UNAVAILABLE && (!sent || this.client?.closed !== false);
         if (!lost || (sent && !repeatable) || !this.answeredOnce || waited >= patience) throw error;
         await sleep(RETRY_MS);
       }

@@ -1,5 +1,5 @@
-import { createServer } from "ttrpc-ts";
 import * as sys from "sys";
+import { createServer } from "ttrpc-ts";
 import { createExitWatch } from "./exit-watch.ts";
 import { createLog, type Log } from "./log.ts";
 import { createProcessTable } from "./monitor/process-table.ts";

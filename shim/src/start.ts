@@ -2,10 +2,17 @@ import * as sys from "sys";
 import { readBundleSpec } from "./bundle.ts";
 import type { Flags } from "./flags.ts";
 import { requireIdentifier } from "./identifier.ts";
-import { makeFolders, readTextIfThere, removeIfThere, writeKernelFile, writeTextAtomically } from "./platform/files.ts";
+import {
+  makeFolders,
+  readText,
+  readTextIfThere,
+  removeIfThere,
+  writeKernelFile,
+  writeTextAtomically,
+} from "./platform/files.ts";
 import { resetLoop } from "./platform/loop.ts";
-import { canConnect, pathOfAddress } from "./platform/unix-socket.ts";
 import { readAllInput } from "./platform/standard-input.ts";
+import { canConnect, pathOfAddress } from "./platform/unix-socket.ts";
 import { chooseSandboxer } from "./sandboxer-choice.ts";
 import { connectSandboxer } from "./sandboxer-connection.ts";
 import { type ShimSettings, serve } from "./serve.ts";
@@ -23,7 +30,7 @@ export function start(flags: Flags, programName: string, env: ReadonlyMap<string
   requireIdentifier("-id", flags.id);
   const { sandboxId } = readBundleSpec(sys.getcwd(), flags.id);
   requireIdentifier("the pod's id in config.json", sandboxId);
-  const sandboxer = chooseSandboxer(programName, readAllInput());
+  const sandboxer = chooseSandboxer(programName, readAllInput(), readText);
   const address = socketAddress(flags.address, flags.namespace, sandboxId);
   const path = pathOfAddress(address);
   if (sandboxId !== flags.id && canConnect(path)) {
@@ -69,7 +76,7 @@ function listen(path: string): number {
 }
 
 function forkShim(settings: ShimSettings): void {
-  const pid = sys.fork(0);
+  const pid = sys.fork(0, -1);
   if (pid === 0) {
     try {
       detach();
@@ -103,4 +110,3 @@ function raiseOomScore(pid: number): void {
   const parent = Number(readTextIfThere(`/proc/${sys.getppid()}/oom_score_adj`) ?? 0);
   writeKernelFile(`/proc/${pid}/oom_score_adj`, String(Math.min(parent + 1, OOM_SCORE_MAX)));
 }
-

@@ -6,7 +6,7 @@ const events = containerd.events;
 
 /** The task events that the runc shim publishes (runtime/events.go), with their topics. */
 export interface TaskEvents {
-  created(task: PodTask, rootfs: containerd.types.IMount[], checkpoint: string): void;
+  created(task: PodTask, rootfs: containerd.types.Mount[], checkpoint: string): void;
   started(process: PodProcess): void;
   exited(process: PodProcess): void;
   deleted(task: PodTask): void;
@@ -57,6 +57,6 @@ export function createTaskEvents(publisher: Publisher): TaskEvents {
   };
 }
 
-function timestamp(at: { seconds: number; nanos: number } | undefined): google.protobuf.ITimestamp | null {
+function timestamp(at: { seconds: number; nanos: number } | undefined): google.protobuf.Timestamp | null {
   return at ?? null;
 }

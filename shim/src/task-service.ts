@@ -1,6 +1,6 @@
 import { containerd } from "@kuasar/proto/shim";
-import { type CallContext, Code, StatusError } from "ttrpc-ts";
 import * as sys from "sys";
+import { type CallContext, Code, StatusError } from "ttrpc-ts";
 import { type BundleSpec, readBundleSpec, writeBundleRecord } from "./bundle.ts";
 import { remaining } from "./deadline.ts";
 import type { ExitWatch } from "./exit-watch.ts";
@@ -88,7 +88,10 @@ class Service implements TaskService {
     const request = api.CreateTaskRequest.decode(payload);
     requireId(request.id);
     if (!request.bundle.startsWith("/")) {
-      throw new StatusError(Code.INVALID_ARGUMENT, `bundle: expected an absolute path, got ${JSON.stringify(request.bundle)}`);
+      throw new StatusError(
+        Code.INVALID_ARGUMENT,
+        `bundle: expected an absolute path, got ${JSON.stringify(request.bundle)}`,
+      );
     }
     if (pod.tasks.has(request.id)) throw new StatusError(Code.ALREADY_EXISTS, `container ${request.id} already exists`);
     const spec = readSpec(request.bundle, request.id);
@@ -121,7 +124,9 @@ class Service implements TaskService {
   ): Promise<number> {
     const { sandboxer } = this.parts;
     if (spec.role === "container") return pidOf(await sandboxer.call(TASK, "Create", payload));
-    return this.sandboxTask.create(task, spec, request, async () => pidOf(await sandboxer.call(TASK, "Create", payload)));
+    return this.sandboxTask.create(task, spec, request, async () =>
+      pidOf(await sandboxer.call(TASK, "Create", payload)),
+    );
   }
 
   private async start(payload: Uint8Array): Promise<Uint8Array> {
@@ -179,7 +184,10 @@ class Service implements TaskService {
       pod.tasks.delete(id);
       const { pid, exitStatus, exitedAt } = api.DeleteResponse.decode(answer);
       process.pid ||= pid;
-      process.exit ??= { status: exitStatus, exitedAt: { seconds: exitedAt?.seconds ?? 0, nanos: exitedAt?.nanos ?? 0 } };
+      process.exit ??= {
+        status: exitStatus,
+        exitedAt: { seconds: exitedAt?.seconds ?? 0, nanos: exitedAt?.nanos ?? 0 },
+      };
       events.deleted(task);
     }
     // Nobody has heard the answer: whoever asks again shall.
@@ -192,7 +200,11 @@ class Service implements TaskService {
     return execId !== "" || task.role === "container" ? forward() : this.sandboxTask.delete(task, forward);
   }
 
-  private async change(payload: Uint8Array, context: CallContext, publish: (task: PodTask) => void): Promise<Uint8Array> {
+  private async change(
+    payload: Uint8Array,
+    context: CallContext,
+    publish: (task: PodTask) => void,
+  ): Promise<Uint8Array> {
     const answer = await this.forward(payload, context);
     publish(this.parts.pod.task(this.target(payload).id));
     return answer;

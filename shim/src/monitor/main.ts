@@ -1,13 +1,13 @@
 import "../platform/globals.ts";
-import { createServer } from "ttrpc-ts";
 import * as sys from "sys";
+import { createServer } from "ttrpc-ts";
 import { createLog } from "../log.ts";
 import { removeIfThere } from "../platform/files.ts";
 import { runLoop, setUncaughtHandler, startTimer } from "../platform/loop.ts";
 import { canConnect, serveConnections } from "../platform/unix-socket.ts";
+import { VERSION } from "../version.ts";
 import { createProcessTable } from "./process-table.ts";
 import { registerMonitor } from "./service.ts";
-import { VERSION } from "../version.ts";
 
 const USAGE = `Usage: kuasar-monitor --socket PATH
        kuasar-monitor --version
@@ -50,7 +50,7 @@ function serve(path: string, listener: number): never {
 
 /** Away from the session, the stdio and, by a second fork, the children of whoever started it. */
 function detach(): void {
-  if (sys.fork(0) !== 0) sys.exit(0);
+  if (sys.fork(0, -1) !== 0) sys.exit(0);
   sys.setsid();
   sys.chdir("/");
   const nowhere = sys.open("/dev/null", sys.O_RDWR, 0);

@@ -1,5 +1,5 @@
-import { Code, StatusError } from "ttrpc-ts";
 import * as sys from "sys";
+import { Code, StatusError } from "ttrpc-ts";
 import { readText } from "../platform/files.ts";
 import { sleep } from "../platform/loop.ts";
 import { MS_BIND, MS_RDONLY, MS_REMOUNT, parseMountOptions } from "./mount-options.ts";
@@ -120,9 +120,10 @@ function unmountOne(path: string, flags: number): "done" | "none" | "busy" {
 function mountsBelow(target: string): string[] {
   const points: string[] = [];
   for (const line of readText("/proc/self/mountinfo").split("\n")) {
-    const point = line.split(" ")[4]?.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+    const point = line
+      .split(" ")[4]
+      ?.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
     if (point?.startsWith(`${target}/`)) points.push(point);
   }
   return points.reverse();
 }
-

@@ -1,5 +1,5 @@
-import { Code, StatusError } from "ttrpc-ts";
 import * as sys from "sys";
+import { Code, StatusError } from "ttrpc-ts";
 import { unwatch, watch } from "../platform/loop.ts";
 import type { ProcessStdio } from "./stdio.ts";
 
@@ -84,7 +84,10 @@ class Table implements ProcessTable {
     const pidfd = sys.pidfdOpen(pid);
     if (startTimeOf(pid) !== startTime) {
       sys.close(pidfd);
-      throw new StatusError(Code.NOT_FOUND, `process ${pid} of ${key} is another one than that started at ${startTime}`);
+      throw new StatusError(
+        Code.NOT_FOUND,
+        `process ${pid} of ${key} is another one than that started at ${startTime}`,
+      );
     }
     const process: Process = { key, pid, stdio: undefined, exit: undefined, pidfd };
     this.insert(process);

@@ -1,10 +1,11 @@
-import { type CancelSignal, Code, StatusError } from "ttrpc-ts";
 import * as sys from "sys";
+import { type CancelSignal, Code, StatusError } from "ttrpc-ts";
 import { readText, removeIfThere } from "../platform/files.ts";
 import { ChildError, forkChild } from "../platform/forked-child.ts";
 import { startTimer, stopTimer } from "../platform/loop.ts";
 import { captureOutput } from "./captured-output.ts";
 import { requireProgram } from "./command-path.ts";
+import { ownCgroupProcs } from "./own-cgroup.ts";
 import type { ProcessTable } from "./process-table.ts";
 import { RUNC_HAS_READ_ONLY_VIEW, readOnlyProgram } from "./read-only-program.ts";
 import { openStdio, type ProcessStdio, type StdioPaths, terminalStdio } from "./stdio.ts";
@@ -46,7 +47,12 @@ export function runCommand(table: ProcessTable, command: Command, signal: Cancel
   return command.stdio ? runWithStdio(table, command, path, signal) : runCaptured(table, command, path, signal);
 }
 
-async function runCaptured(table: ProcessTable, command: Command, path: string, signal: CancelSignal): Promise<CommandResult> {
+async function runCaptured(
+  table: ProcessTable,
+  command: Command,
+  path: string,
+  signal: CancelSignal,
+): Promise<CommandResult> {
   const stdout = captureOutput();
   const stderr = captureOutput();
   const stdin = sys.open("/dev/null", sys.O_RDONLY, 0);
@@ -63,7 +69,12 @@ async function runCaptured(table: ProcessTable, command: Command, path: string, 
   }
 }
 
-async function runWithStdio(table: ProcessTable, command: Command, path: string, signal: CancelSignal): Promise<CommandResult> {
+async function runWithStdio(
+  table: ProcessTable,
+  command: Command,
+  path: string,
+  signal: CancelSignal,
+): Promise<CommandResult> {
   const stdio = open(command);
   // One of an earlier try would be taken for this one's.
   if (command.pidFile) removeIfThere(command.pidFile);
@@ -108,10 +119,12 @@ async function start(
   signal: CancelSignal,
 ): Promise<number> {
   const program = readOnlyProgram(path);
+  // Only a runtime that leaves a process behind moves one to its cgroup.
+  if (command.key) sys.hastenCgroupMoves(ownCgroupProcs());
   let ended: Promise<number> | undefined;
   let child = 0;
   const forked = forkChild(
-    0,
+    {},
     () => {
       // As go-runc does: a command does not outlive the monitor that waits for it.
       sys.prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -137,7 +150,8 @@ async function start(
   try {
     await forked;
     const status = await (ended as Promise<number>);
-    if (killed !== undefined) throw new StatusError(killed, `${command.argv.join(" ")}: killed, ${reason(killed, command)}`);
+    if (killed !== undefined)
+      throw new StatusError(killed, `${command.argv.join(" ")}: killed, ${reason(killed, command)}`);
     return status;
   } catch (error) {
     if (error instanceof ChildError) throw new StatusError(Code.FAILED_PRECONDITION, `start ${path}: ${error.message}`);

@@ -56,7 +56,8 @@ export function registerMonitor(server: Server, table: ProcessTable): void {
 }
 
 function requireKey<T extends { key: string }>(request: T): T {
-  if (request.key === "") throw new StatusError(Code.INVALID_ARGUMENT, "key: expected a name for the process, got none");
+  if (request.key === "")
+    throw new StatusError(Code.INVALID_ARGUMENT, "key: expected a name for the process, got none");
   return request;
 }
 

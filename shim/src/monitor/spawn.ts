@@ -1,7 +1,7 @@
-import { Code, StatusError } from "ttrpc-ts";
 import * as sys from "sys";
+import { Code, StatusError } from "ttrpc-ts";
 import { writeKernelFile } from "../platform/files.ts";
-import { CLONE_PARENT, ChildError, forkChild, NAMESPACE_FLAGS, type Report } from "../platform/forked-child.ts";
+import { ChildError, CLONE_PARENT, forkChild, NAMESPACE_FLAGS, type Report } from "../platform/forked-child.ts";
 import { requireProgram } from "./command-path.ts";
 import { enterEmptyRoot } from "./empty-root.ts";
 import type { ProcessTable } from "./process-table.ts";
@@ -37,13 +37,16 @@ export interface SpawnSpec {
   readonly hostname: string;
   readonly domainname: string;
   readonly sysctls: Readonly<Record<string, string>>;
-  readonly credentials?: {
-    readonly uid: number;
-    readonly gid: number;
-    readonly additionalGids: readonly number[];
-    readonly capabilities: readonly number[];
-    readonly noNewPrivileges: boolean;
-  } | null | undefined;
+  readonly credentials?:
+    | {
+        readonly uid: number;
+        readonly gid: number;
+        readonly additionalGids: readonly number[];
+        readonly capabilities: readonly number[];
+        readonly noNewPrivileges: boolean;
+      }
+    | null
+    | undefined;
   readonly emptyRoot: boolean;
   readonly oomScoreAdj?: number | null | undefined;
   readonly parentDeathSignal: number;
@@ -56,15 +59,16 @@ export async function spawnProcess(table: ProcessTable, spec: SpawnSpec): Promis
   const path = requireProgram(spec.argv, spec.env);
   const program = spec.emptyRoot ? readOnlyProgram(path) : path;
   const stdio = openStdio(spec.stdio ?? {});
+  const cgroups = planCgroups(spec.cgroupProcs);
   // The child of a new user namespace may go on when its parent has written who it is.
   const gate = plan.flags & (NAMESPACE_FLAGS.user as number) ? sys.pipe() : undefined;
   try {
     return await table.keepingOrphans(async () => {
       const pid = await forkChild(
-        plan.flags,
+        { flags: plan.flags, cgroup: cgroups.unified },
         (report) => {
           if (gate) waitAtGate(gate);
-          become(spec, plan, stdio.child, program, report);
+          become(spec, plan, cgroups, stdio.child, program, report);
         },
         (child) => {
           if (gate) openGate(gate, child, spec);
@@ -78,7 +82,38 @@ export async function spawnProcess(table: ProcessTable, spec: SpawnSpec): Promis
     stdio.close();
     if (error instanceof ChildError) throw new StatusError(Code.FAILED_PRECONDITION, `start ${path}: ${error.message}`);
     throw error;
+  } finally {
+    if (cgroups.unified >= 0) sys.close(cgroups.unified);
   }
+}
+
+interface CgroupPlan {
+  /** Files of cgroup v1 that a thread is moved by. */
+  readonly taskFiles: readonly string[];
+  /** The cgroup v2 folder that the process is born into, as a fd; -1 for none. */
+  readonly unified: number;
+}
+
+/**
+ * A process that moves itself, thread by thread, or is born where it belongs, takes no lock. One whose pid somebody
+ * writes to cgroup.procs waits for an RCU grace period: 5 to 15 ms.
+ */
+function planCgroups(files: readonly string[]): CgroupPlan {
+  const taskFiles: string[] = [];
+  let unified = -1;
+  for (const file of files) {
+    const folder = /^(\/.+)\/cgroup\.procs$/.exec(file)?.[1];
+    if (!folder || folder.split("/").includes("..")) {
+      throw new StatusError(
+        Code.INVALID_ARGUMENT,
+        `cgroup_procs: expected absolute paths of cgroup.procs, got ${file}`,
+      );
+    }
+    if (sys.stat(`${folder}/tasks`)) taskFiles.push(`${folder}/tasks`);
+    else if (unified < 0) unified = sys.open(folder, sys.O_RDONLY | sys.O_DIRECTORY, 0);
+    else throw new StatusError(Code.INVALID_ARGUMENT, `cgroup_procs: expected one of cgroup v2 at most, got ${files}`);
+  }
+  return { taskFiles, unified };
 }
 
 interface NamespacePlan {
@@ -129,13 +164,14 @@ function openGate([read, write]: readonly [number, number], child: number, spec:
 function become(
   spec: SpawnSpec,
   plan: NamespacePlan,
+  cgroups: CgroupPlan,
   stdio: readonly [number, number, number],
   program: string | number,
   report: Report,
 ): never {
   const { credentials } = spec;
   // Written as 0, which is whoever writes it: also from within a new pid namespace.
-  for (const file of spec.cgroupProcs) step(`join ${file}`, () => writeKernelFile(file, "0"));
+  for (const file of cgroups.taskFiles) step(`join ${file}`, () => writeKernelFile(file, "0"));
   if (typeof spec.oomScoreAdj === "number") {
     step("oom_score_adj", () => writeKernelFile("/proc/self/oom_score_adj", String(spec.oomScoreAdj)));
   }
@@ -148,7 +184,7 @@ function become(
   }
   // A pid namespace that is joined holds only for children.
   if (plan.joinsPid) {
-    const pid = step("fork", () => sys.fork(CLONE_PARENT));
+    const pid = step("fork", () => sys.fork(CLONE_PARENT, -1));
     if (pid !== 0) {
       report.pid(pid);
       sys.exit(0);

@@ -1,5 +1,5 @@
-import { Code, StatusError } from "ttrpc-ts";
 import * as sys from "sys";
+import { Code, StatusError } from "ttrpc-ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What the monitor keeps of a process's stdio while the process and its record live. */

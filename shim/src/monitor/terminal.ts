@@ -1,5 +1,5 @@
-import { Code, StatusError } from "ttrpc-ts";
 import * as sys from "sys";
+import { Code, StatusError } from "ttrpc-ts";
 import { removeIfThere } from "../platform/files.ts";
 import { unwatch, watch } from "../platform/loop.ts";
 import { type Copier, copy } from "./copier.ts";

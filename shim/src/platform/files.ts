@@ -64,7 +64,9 @@ export function makeFolders(path: string, mode: number): void {
 /** The program's path, looked for as execvp does; undefined where there is none. */
 export function findProgram(name: string, env: readonly string[] = sys.environ()): string | undefined {
   if (name.includes("/")) return name;
-  const path = env.find((entry) => entry.startsWith("PATH="))?.slice(5) || "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  const path =
+    env.find((entry) => entry.startsWith("PATH="))?.slice(5) ||
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   for (const folder of path.split(":")) {
     const candidate = `${folder || "."}/${name}`;
     const found = sys.stat(candidate);

@@ -23,17 +23,17 @@ export interface Report {
 }
 
 /**
- * Forks (with clone() flags) and runs `become` in the child, which must end in an exec. Answers with the child's pid
+ * Forks (with clone() flags, into the cgroup v2 folder of a fd) and runs `become` in the child, which must end in an exec. Answers with the child's pid
  * when the exec has happened; throws a {@link ChildError} with what failed when it has not. `started` is called with
  * the pid right after the fork, for what the parent must know or do before that.
  */
 export function forkChild(
-  flags: number,
+  { flags = 0, cgroup = -1 }: { readonly flags?: number; readonly cgroup?: number },
   become: (report: Report) => never,
   started: (pid: number) => void = () => {},
 ): Promise<number> {
   const [output, input] = sys.pipe();
-  const pid = sys.fork(flags);
+  const pid = sys.fork(flags, cgroup);
   if (pid === 0) child(input, become);
   sys.close(input);
   started(pid);

@@ -101,8 +101,10 @@ declare module "sys" {
   export const UMOUNT_NOFOLLOW: number;
 
   // Processes
-  /** clone() with CLONE_NEW... flags: the child's pid, and 0 in the child. */
-  export function fork(flags: number): number;
+  /** clone() with CLONE_... flags, into a cgroup v2 folder (its fd, or -1): the child's pid, and 0 in the child. */
+  export function fork(flags: number, cgroup: number): number;
+  /** Begins the kernel's wait before processes can be moved between cgroups; the path is of an own cgroup.procs. */
+  export function hastenCgroupMoves(path: string): void;
   export function exec(program: string | number, argv: readonly string[], env: readonly string[]): never;
   export function exit(status: number): never;
   export function waitChild(): [pid: number, status: number] | null;
@@ -125,6 +127,7 @@ declare module "sys" {
   export function setCapabilities(capabilities: readonly number[]): void;
   export function environ(): string[];
   function programArguments(): string[];
+
   export { programArguments as arguments };
   export function dropLastArgument(): void;
 }

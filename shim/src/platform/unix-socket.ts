@@ -1,13 +1,14 @@
-import type { Transport } from "ttrpc-ts";
-import { descriptorTransport, type DescriptorIo } from "ttrpc-ts/quickjs";
 import * as sys from "sys";
+import type { Transport } from "ttrpc-ts";
+import { type DescriptorIo, descriptorTransport } from "ttrpc-ts/quickjs";
 import { unwatch, watch } from "./loop.ts";
 
 const io: DescriptorIo = {
   read: sys.read,
   write: sys.write,
   close: sys.close,
-  watch: (fd, interest, ready) => watch(fd, (interest.read ? sys.EPOLLIN : 0) | (interest.write ? sys.EPOLLOUT : 0), ready),
+  watch: (fd, interest, ready) =>
+    watch(fd, (interest.read ? sys.EPOLLIN : 0) | (interest.write ? sys.EPOLLOUT : 0), ready),
   unwatch,
 };
 
