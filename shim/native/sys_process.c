@@ -44,7 +44,6 @@ SYS_FUNCTION(sys_fork) {
         arguments.flags |= CLONE_IN_CGROUP;
         arguments.cgroup = (uint64_t)cgroup;
     }
-    fflush(NULL);
     long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
     if (pid < 0) return sys_throw(ctx, "clone3", NULL);
     if (pid == 0) {
@@ -56,30 +55,34 @@ SYS_FUNCTION(sys_fork) {
     return JS_NewInt32(ctx, (int)pid);
 }
 
-static void *write_own_pid(void *path) {
-    char text[16];
-    int length = snprintf(text, sizeof text, "%d", getpid());
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
+// The thread's own: it must take no lock, such as malloc's, that a fork beside it would leave taken in the child.
+static char own_cgroup_procs[4096];
+
+static void *write_own_pid(void *unused) {
+    char text[16], *digit = text + sizeof text;
+    for (int pid = getpid(); pid; pid /= 10) *--digit = (char)('0' + pid % 10);
+    int fd = open(own_cgroup_procs, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return NULL;
     // Nothing depends on it: whoever moves a process later just waits longer.
-    if (fd >= 0 && write(fd, text, (size_t)length) < 0) errno = 0;
-    if (fd >= 0) close(fd);
-    free(path);
+    ssize_t ignored = write(fd, digit, (size_t)(text + sizeof text - digit));
+    (void)ignored;
+    close(fd);
     return NULL;
 }
 
 // hastenCgroupMoves(path of this process's own cgroup.procs): moving a process to another cgroup takes a lock whose
 // first use after a pause waits for an RCU grace period, 5 to 15 ms. A move that moves nothing, in a thread of its
-// own, begins that wait now, so that it is over when somebody (runc) gets to his.
+// own, begins that wait now, so that it is over when somebody (runc) gets to his. The path is that of the first call.
 SYS_FUNCTION(hasten_cgroup_moves) {
     SYS_STRING(path, 0);
-    char *copy = strdup(path);
+    if (!*own_cgroup_procs && path_length < sizeof own_cgroup_procs) memcpy(own_cgroup_procs, path, path_length);
     JS_FreeCString(ctx, path);
     pthread_attr_t attributes;
     pthread_t thread;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, 64 * 1024);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    if (!copy || pthread_create(&thread, &attributes, write_own_pid, copy)) free(copy);
+    pthread_create(&thread, &attributes, write_own_pid, NULL);
     pthread_attr_destroy(&attributes);
     return JS_UNDEFINED;
 }
@@ -105,7 +108,6 @@ SYS_FUNCTION(sys_exec) {
 // exit(status): at once, without flushing or handlers.
 SYS_FUNCTION(sys_exit) {
     SYS_INT(status, 0);
-    fflush(NULL);
     _exit(status);
 }
 

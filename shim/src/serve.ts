@@ -58,12 +58,16 @@ export function serve(settings: ShimSettings): never {
     ending = true;
     log.debug("ending", { why });
     removeIfThere(pathOfAddress(address));
-    // The answer to the call that asked for it goes out first.
-    server
-      .shutdown(FLUSH_MS)
-      .then(() => publisher.flushed(FLUSH_MS))
-      .catch((error) => log.error("ending", { error }))
-      .then(() => sys.exit(0));
+    const leave = async () => {
+      // The answer to the call that asked for it goes out first.
+      await server.shutdown(FLUSH_MS);
+      await publisher.flushed(FLUSH_MS);
+      sys.exit(0);
+    };
+    leave().catch((error) => {
+      log.error("ending", { error });
+      sys.exit(1);
+    });
   };
 
   const parts = {

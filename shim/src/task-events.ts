@@ -47,6 +47,7 @@ export function createTaskEvents(publisher: Publisher): TaskEvents {
         pid: init.pid,
         exitStatus: init.exit?.status ?? 0,
         exitedAt: timestamp(init.exit?.exitedAt),
+        id: "",
       }),
     execAdded: (task, execId) =>
       publish("exec-added", "TaskExecAdded", events.TaskExecAdded, { containerId: task.id, execId }),

@@ -34,7 +34,10 @@ class Capture implements CapturedOutput {
     while (this.output >= 0) {
       const got = sys.read(this.output, chunk, 0, CHUNK);
       if (got < 0) return;
-      if (got === 0) return this.close();
+      if (got === 0) {
+        this.close();
+        return;
+      }
       const bytes = new Uint8Array(chunk.slice(0, Math.min(got, LIMIT - this.size)));
       this.size += bytes.length;
       if (bytes.length > 0) this.chunks.push(bytes);

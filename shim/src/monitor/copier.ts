@@ -66,9 +66,12 @@ class FdCopier implements Copier {
       this.start += put;
     }
     unwatch(this.to);
-    if (!this.ended) return this.waitForInput();
-    this.close();
-    this.onEnd();
+    if (this.ended) {
+      this.close();
+      this.onEnd();
+    } else {
+      this.waitForInput();
+    }
   }
 
   close(): void {

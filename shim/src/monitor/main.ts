@@ -63,8 +63,10 @@ function main(args: readonly string[]): void {
     const bytes = sys.encodeUtf8(text);
     sys.write(1, bytes, 0, bytes.byteLength);
   };
-  if (flag === "--version") return write(`kuasar-monitor ${VERSION}\n`);
-  if (flag === "--help") return write(USAGE);
+  if (flag === "--version" || flag === "--help") {
+    write(flag === "--help" ? USAGE : `kuasar-monitor ${VERSION}\n`);
+    return;
+  }
   if (flag !== "--socket" || !value || args.length > 2) throw new Error(`expected --socket PATH\n\n${USAGE}`);
   const listener = listen(value);
   detach();

@@ -1,0 +1,36 @@
+export interface PartsOptions {
+  /** Told, a line at a time, what is about to be installed or fetched. Default: standard error. */
+  readonly report?: (line: string) => void;
+}
+
+export interface BuildParts {
+  /** The folder of unpacked Debian 13 packages. */
+  readonly prefix: string;
+  /** How to run qjsc: a program and its first arguments. */
+  readonly qjsc: string[];
+  readonly includeDir: string;
+  /** Path of libquickjs.a. */
+  readonly libquickjs: string;
+  readonly gcc: string;
+}
+
+export interface LabParts {
+  readonly prefix: string;
+  readonly containerd: string;
+  readonly ctr: string;
+  /** The folder that holds containerd-shim-runc-v2. */
+  readonly shimDir: string;
+  /** A static busybox. */
+  readonly busybox: string;
+  readonly runc: string;
+  readonly crun: string;
+  readonly catatonit: string;
+  /** The folder of CNI plugins. */
+  readonly cniDir: string;
+}
+
+/** The checkout this code runs from; undefined once installed. */
+export function sourceDirectory(): string | undefined;
+export function cacheDirectory(): string;
+export function buildParts(options?: PartsOptions): Promise<BuildParts>;
+export function labParts(options?: PartsOptions): Promise<LabParts>;

@@ -1,0 +1,139 @@
+#!/usr/bin/env node
+import { existsSync, readdirSync, realpathSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { runCommand } from "./parts/run-command.mjs";
+import { findProgram, installSystemParts, pathPart, programPart } from "./parts/system-packages.mjs";
+import { trixiePrefix } from "./parts/trixie-prefix.mjs";
+
+const toStandardError = (line) => void process.stderr.write(`${line}\n`);
+
+/**
+ * The checkout this code runs from, which is also the case for the bundle in dist/bin; undefined once installed.
+ * @returns {string | undefined}
+ */
+export function sourceDirectory() {
+  const self = realpathSync(fileURLToPath(import.meta.url));
+  for (let folder = dirname(self); folder !== dirname(folder); folder = dirname(folder)) {
+    if (existsSync(join(folder, "install", "parts.mjs"))) return folder;
+  }
+  return undefined;
+}
+
+/** Where everything fetched or made is kept: KUASAR_CACHE, else `.cache` in the checkout, else the user's cache. */
+export function cacheDirectory() {
+  if (process.env.KUASAR_CACHE) return resolve(process.env.KUASAR_CACHE);
+  const sources = sourceDirectory();
+  return sources ? join(sources, ".cache") : join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "kuasar");
+}
+
+/** The one folder below usr/lib that is named for the machine's architecture and holds the loader. */
+function libraryFolder(prefix) {
+  const lib = join(prefix, "usr", "lib");
+  for (const triplet of readdirSync(lib).filter((name) => name.endsWith("-linux-gnu"))) {
+    const loader = readdirSync(join(lib, triplet)).find((name) => name.startsWith("ld-linux"));
+    if (loader) return { folder: join(lib, triplet), loader: join(lib, triplet, loader) };
+  }
+  throw new Error(`no dynamic loader in ${lib}: expected the package libc6 there`);
+}
+
+function buildPaths(prefix) {
+  const { folder, loader } = libraryFolder(prefix);
+  return {
+    prefix,
+    // Debian 12's libc is too old for qjsc, so the libc it was built for comes along, loader and all.
+    qjsc: [loader, "--library-path", folder, join(prefix, "usr", "bin", "qjsc")],
+    includeDir: join(prefix, "usr", "include", "quickjs"),
+    libquickjs: join(folder, "quickjs", "libquickjs.a"),
+    gcc: findProgram("gcc") ?? "gcc",
+  };
+}
+
+/** What `npm run build` needs. Root is needed only where there is no C compiler. */
+export async function buildParts({ report = toStandardError } = {}) {
+  await installSystemParts([programPart("gcc", "gcc"), { package: "libc6-dev", present: hasStaticLibc }], report);
+  const verify = async (prefix) => {
+    const script = join(prefix, "..", "verify.js");
+    writeFileSync(script, "print(1);\n");
+    const paths = buildPaths(prefix);
+    await runCommand([...paths.qjsc, "-e", "-o", `${script}.c`, script], { quiet: true });
+    for (const path of [paths.libquickjs, join(paths.includeDir, "quickjs.h")]) {
+      if (!existsSync(path)) throw new Error(`the package libquickjs did not bring ${path}`);
+    }
+  };
+  const packages = ["quickjs", "libquickjs", "libc6"];
+  return buildPaths(await trixiePrefix(join(cacheDirectory(), "parts"), "build", packages, verify, report));
+}
+
+async function hasStaticLibc() {
+  const gcc = findProgram("gcc");
+  if (!gcc) return false;
+  // gcc answers with the bare name when it does not find the file.
+  return (await runCommand([gcc, "-print-file-name=libc.a"])).trim().startsWith("/");
+}
+
+const cniDir = "/usr/lib/cni";
+
+function labPaths(prefix) {
+  const inPrefix = (name) => join(prefix, "usr", "bin", name);
+  const onSystem = (name) => {
+    const path = findProgram(name);
+    if (!path) throw new Error(`program ${name} is not installed`);
+    return path;
+  };
+  return {
+    prefix,
+    containerd: inPrefix("containerd"),
+    ctr: inPrefix("ctr"),
+    /** The folder that holds containerd-shim-runc-v2. */
+    shimDir: inPrefix(""),
+    busybox: inPrefix("busybox"),
+    runc: onSystem("runc"),
+    crun: onSystem("crun"),
+    catatonit: onSystem("catatonit"),
+    cniDir,
+  };
+}
+
+/** What the private containerd, the demo, the tests and the bench need. Installing needs root, a cached answer does not. */
+export async function labParts({ report = toStandardError } = {}) {
+  await installSystemParts(
+    [
+      programPart("runc", "runc"),
+      programPart("crun", "crun"),
+      programPart("catatonit", "catatonit"),
+      pathPart("containernetworking-plugins", join(cniDir, "bridge")),
+      // The bridge plugin's masquerading.
+      programPart("iptables", "iptables"),
+      programPart("iproute2", "ip"),
+    ],
+    report,
+  );
+  const verify = async (prefix) => {
+    const version = await runCommand([labPaths(prefix).containerd, "--version"]);
+    if (!/ v?1\.7\./.test(version)) throw new Error(`expected containerd 1.7, got: ${version.trim()}`);
+    await runCommand([labPaths(prefix).busybox, "true"]);
+  };
+  // busybox-static comes here and not by the system's apt, where it would push out a dynamic busybox.
+  const packages = ["containerd", "busybox-static"];
+  return labPaths(await trixiePrefix(join(cacheDirectory(), "parts"), "lab", packages, verify, report));
+}
+
+async function main([set, ...flags]) {
+  const sets = { build: buildParts, lab: labParts };
+  if (!Object.hasOwn(sets, set ?? "") || flags.some((flag) => flag !== "--print")) {
+    throw new Error("usage: parts.mjs build|lab [--print]");
+  }
+  const paths = await sets[set]();
+  if (flags.includes("--print")) process.stdout.write(`${JSON.stringify(paths, null, 2)}\n`);
+}
+
+const script = process.argv[1] ? realpathSync(process.argv[1]) : "";
+// The second half keeps this from running inside a bundle, where every module has the bundle's address.
+if (script === realpathSync(fileURLToPath(import.meta.url)) && basename(script) === "parts.mjs") {
+  main(process.argv.slice(2)).catch((error) => {
+    process.stderr.write(`parts: ${error.message}\n`);
+    process.exitCode = 1;
+  });
+}

@@ -1,0 +1,134 @@
+import { existsSync } from "node:fs";
+import { access, constants } from "node:fs/promises";
+import { connect } from "node:net";
+import { release } from "node:os";
+import Table from "cli-table3";
+import { execa } from "execa";
+import { findProgram } from "../parts/system-packages.mjs";
+import { cgroupMode } from "./cgroup-tree.ts";
+import { shimProgram } from "./programs.ts";
+import { sandboxerKinds } from "./sandboxer-kinds.ts";
+
+type Grade = "ok" | "note" | "problem";
+
+interface Diagnosis {
+  readonly grade: Grade;
+  readonly found: string;
+}
+
+interface Check {
+  readonly what: string;
+  examine(): Promise<Diagnosis> | Diagnosis;
+}
+
+const ok = (found: string): Diagnosis => ({ grade: "ok", found });
+const note = (found: string): Diagnosis => ({ grade: "note", found });
+const problem = (found: string): Diagnosis => ({ grade: "problem", found });
+
+/** Prints what this machine has and lacks for pods through kuasar. Returns whether they can run. */
+export async function doctor(): Promise<boolean> {
+  const table = new Table({
+    head: ["", "what", "found"],
+    colWidths: [9, null, 76],
+    wordWrap: true,
+    style: { head: [], border: [] },
+  });
+  let healthy = true;
+  for (const check of checks) {
+    const { grade, found } = await check.examine();
+    if (grade === "problem") healthy = false;
+    table.push([grade, check.what, found]);
+  }
+  process.stdout.write(`${table.toString()}\n`);
+  return healthy;
+}
+
+const checks: readonly Check[] = [
+  { what: "kernel", examine: kernel },
+  { what: "containerd", examine: containerd },
+  {
+    what: "shim",
+    examine: () => {
+      const path = findProgram(shimProgram);
+      return path ? ok(path) : problem(`${shimProgram} is on no PATH folder: kuasar install`);
+    },
+  },
+  ...sandboxerKinds.map(({ program, socket, directory }) => ({
+    what: program,
+    examine: async () =>
+      (await answers(socket))
+        ? ok(`answers at ${socket}`)
+        : problem(`nobody answers at ${socket}; start it: ${program} --listen ${socket} --dir ${directory}`),
+  })),
+  {
+    what: "control groups",
+    examine: () => {
+      const mode = cgroupMode();
+      if (mode === "none") return problem("no control group hierarchy is mounted");
+      return mode === "hybrid" ? note("hybrid (v1 and v2 at once): runc runs, crun does not") : ok(mode);
+    },
+  },
+  engine("runc", true),
+  engine("crun", false),
+  {
+    what: "pause program",
+    examine: () => {
+      const path = findProgram("catatonit");
+      return path ? ok(path) : problem("catatonit is not installed: pods need it (package catatonit)");
+    },
+  },
+  {
+    what: "virtual machines",
+    examine: () =>
+      access("/dev/kvm", constants.R_OK | constants.W_OK).then(
+        () => ok("/dev/kvm"),
+        () => note("no /dev/kvm: virtual machines would be emulated, slowly"),
+      ),
+  },
+];
+
+/** PIDFD_GET_INFO tells a process's exit status to any holder of its pidfd since this kernel. */
+const exitInfoKernel = [6, 15] as const;
+
+function kernel(): Diagnosis {
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  const [needMajor, needMinor] = exitInfoKernel;
+  const keeps = major > needMajor || (major === needMajor && minor >= needMinor);
+  return keeps
+    ? ok(`${release()}: exit codes survive the loss of every process of ours`)
+    : note(`${release()}: before ${exitInfoKernel.join(".")} an exit code depends on the pod's monitor`);
+}
+
+async function containerd(): Promise<Diagnosis> {
+  const path = findProgram("containerd");
+  if (!path) return problem("containerd is not installed");
+  const { stdout } = await execa(path, ["--version"]);
+  const version = /\bv?(\d+)\.(\d+)\.\d+/.exec(stdout);
+  const [number = "an unknown version", major, minor] = version ?? [];
+  const suits = (major === "1" && minor === "7") || major === "2";
+  return suits ? ok(`${number} at ${path}`) : problem(`${number} at ${path}; expected 1.7 or later`);
+}
+
+function engine(program: string, required: boolean): Check {
+  return {
+    what: program,
+    async examine() {
+      const path = findProgram(program);
+      if (!path) return (required ? problem : note)(`${program} is not installed`);
+      const { stdout } = await execa(path, ["--version"]);
+      return ok(`${stdout.split("\n")[0]} at ${path}`);
+    },
+  };
+}
+
+function answers(path: string): Promise<boolean> {
+  if (!existsSync(path)) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}

@@ -1,0 +1,44 @@
+import { Command } from "commander";
+import { demo, demoDown } from "./demo.ts";
+import { doctor } from "./doctor.ts";
+import { type InstallOptions, install, uninstall } from "./installation.ts";
+
+const program = new Command("kuasar")
+  .description("Kuasar sandboxers for an unmodified containerd 1.7")
+  .version("0.1.0")
+  .showHelpAfterError();
+
+program
+  .command("demo")
+  .description("run a pod through every sandboxer and engine this machine can have, with a private containerd")
+  .option("--keep", "leave everything running", false)
+  .option("--down", "take down what an earlier --keep has left", false)
+  .action(async ({ keep, down }: { keep: boolean; down: boolean }) => {
+    if (down) await demoDown();
+    else if (!(await demo({ keep }))) process.exitCode = 1;
+  });
+
+program
+  .command("doctor")
+  .description("say what this machine has and lacks")
+  .action(async () => {
+    if (!(await doctor())) process.exitCode = 1;
+  });
+
+for (const [name, action, description] of [
+  ["install", install, "install the programs and the sandboxers' systemd units, and print the config.toml to paste"],
+  ["uninstall", uninstall, "remove what install brought"],
+] as const) {
+  program
+    .command(name)
+    .description(description)
+    .option("--prefix <folder>", "where programs go", "/usr/local")
+    .option("--unit-dir <folder>", "where systemd units go", "/etc/systemd/system")
+    .option("--dry-run", "only say what would be done", false)
+    .action((options: InstallOptions) => action(options));
+}
+
+program.parseAsync().catch((error: unknown) => {
+  process.stderr.write(`kuasar: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,57 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+export interface Process {
+  readonly pid: number;
+  readonly ppid: number;
+  /** R, S, D, Z, ... as in proc_pid_stat(5). */
+  readonly state: string;
+  /** Clock ticks after boot; with the pid it names a process for good, as pids come round again. */
+  readonly startTime: number;
+  readonly argv: readonly string[];
+}
+
+/** Every process this one can see, kernel threads left out. */
+export function processTable(): Process[] {
+  const processes: Process[] = [];
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const process = readProcess(Number(name));
+    if (process) processes.push(process);
+  }
+  return processes;
+}
+
+const kthreadd = 2;
+
+/** @returns undefined when there is no such process (any more). */
+export function readProcess(pid: number): Process | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The name, field 2, is in parentheses and may hold spaces and parentheses itself.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const ppid = Number(fields[1]);
+    if (pid === kthreadd || ppid === kthreadd) return undefined;
+    const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
+    return { pid, ppid, state: fields[0] ?? "", startTime: Number(fields[19]), argv };
+  } catch (error) {
+    if (hasEnded(error)) return undefined;
+    throw error;
+  }
+}
+
+/** A process may end between its listing and its reading. */
+export function hasEnded(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === "ENOENT" || code === "ESRCH";
+}
+
+/** Proportional set size in KiB: shared pages count by their share (proc_pid_smaps(5)); 0 once the process ended. */
+export function proportionalMemory(pid: number): number {
+  try {
+    const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+    return Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1] ?? 0);
+  } catch (error) {
+    if (hasEnded(error)) return 0;
+    throw error;
+  }
+}

@@ -1,0 +1,13 @@
+/** A sandboxer as it is installed: upstream Kuasar's program names, sockets and folders. */
+export interface SandboxerKind {
+  /** The value of `sandboxer` in the runtime's options. */
+  readonly kind: string;
+  readonly program: string;
+  readonly socket: string;
+  readonly directory: string;
+}
+
+/** A new sandboxer is one line here: install, doctor and demo go by this table. */
+export const sandboxerKinds: readonly SandboxerKind[] = [
+  { kind: "runc", program: "runc-sandboxer", socket: "/run/runc-sandboxer.sock", directory: "/run/kuasar-runc" },
+];

@@ -1,0 +1,39 @@
+import { stringify } from "smol-toml";
+import type { SandboxerKind } from "./sandboxer-kinds.ts";
+
+export function unitName({ kind }: SandboxerKind): string {
+  return `kuasar-${kind}.service`;
+}
+
+/** The systemd unit of a sandboxer. */
+export function systemdUnit({ kind, socket, directory }: SandboxerKind, program: string): string {
+  return `[Unit]
+Description=Kuasar ${kind} sandboxer
+Before=containerd.service
+
+[Service]
+Type=notify
+ExecStart=${program} --listen ${socket} --dir ${directory}
+Restart=always
+RestartSec=1
+# Pods outlive their sandboxer: only its own process is to be stopped.
+KillMode=process
+Delegate=yes
+LimitNOFILE=infinity
+TasksMax=infinity
+OOMScoreAdjust=-999
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/** What containerd 1.7 needs in its config.toml: a runtime handler for each sandboxer. */
+export function runtimeFragment(kinds: readonly SandboxerKind[]): string {
+  const handlers = kinds.map(({ kind }) => [
+    `kuasar-${kind}`,
+    { runtime_type: "io.containerd.kuasar.v2", options: { sandboxer: kind } },
+  ]);
+  const runtimes = Object.fromEntries(handlers);
+  return stringify({ plugins: { "io.containerd.grpc.v1.cri": { containerd: { runtimes } } } });
+}

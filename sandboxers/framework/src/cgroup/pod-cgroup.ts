@@ -1,0 +1,135 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { errno, errorText, failedPrecondition } from "../error/sandbox-error.ts";
+import type { OciResources } from "../oci/spec.ts";
+import { cgroupFolder, type Hierarchies, type Hierarchy, workingHierarchies } from "./hierarchies.ts";
+import { resourceFiles } from "./resource-files.ts";
+
+const REMOVE_ATTEMPTS = 50;
+
+/**
+ * Makes the cgroup `path` in every working hierarchy, sets its limits, and answers with the `cgroup.procs` files that
+ * a process must be written to. FAILED_PRECONDITION if the host refuses; what was made until then is removed.
+ */
+export function createPodCgroup(all: Hierarchies, path: string, resources: OciResources | undefined): string[] {
+  const procs: string[] = [];
+  const made: string[] = [];
+  try {
+    for (const hierarchy of workingHierarchies(all)) {
+      const folder = cgroupFolder(hierarchy, path);
+      makeFolder(hierarchy, folder);
+      made.push(folder);
+      procs.push(join(folder, "cgroup.procs"));
+      for (const [file, value] of resourceFiles(hierarchy, resources)) {
+        writeLimit(join(folder, file), value);
+      }
+    }
+  } catch (error) {
+    for (const folder of made) {
+      tryRemove(folder);
+    }
+    throw failedPrecondition(`cgroup ${path} cannot be made: ${errorText(error)}`);
+  }
+  return procs;
+}
+
+/** Removes the cgroup everywhere, once its last process has gone. Answers with the folders that would not go. */
+export async function removePodCgroup(all: Hierarchies, path: string): Promise<string[]> {
+  let left = workingHierarchies(all).map((hierarchy) => cgroupFolder(hierarchy, path));
+  for (let attempt = 0; attempt < REMOVE_ATTEMPTS; attempt++) {
+    left = left.filter((folder) => !tryRemove(folder));
+    if (left.length === 0) {
+      break;
+    }
+    await sleep(Math.min(1 + attempt, 20));
+  }
+  return left;
+}
+
+function makeFolder(hierarchy: Hierarchy, folder: string): void {
+  if (existsSync(folder)) {
+    return;
+  }
+  const parent = dirname(folder);
+  if (parent !== hierarchy.mountpoint && parent.length > hierarchy.mountpoint.length) {
+    makeFolder(hierarchy, parent);
+  }
+  if (hierarchy.controllers.length === 0) {
+    enableControllers(parent);
+  }
+  try {
+    mkdirSync(folder);
+  } catch (error) {
+    if (errno(error) !== "EEXIST") {
+      throw error;
+    }
+  }
+  if (hierarchy.controllers.includes("cpuset")) {
+    inheritCpuset(parent, folder);
+  }
+}
+
+// A v2 cgroup has only the controllers that its parent hands down.
+function enableControllers(parent: string): void {
+  let available: string;
+  try {
+    available = readFileSync(join(parent, "cgroup.controllers"), "utf8");
+  } catch {
+    return;
+  }
+  for (const controller of available.trim().split(" ").filter(Boolean)) {
+    try {
+      writeFileSync(join(parent, "cgroup.subtree_control"), `+${controller}`, { flag: "r+" });
+    } catch {
+      // Refused where the parent has processes of its own; the pod then runs without that controller.
+    }
+  }
+}
+
+// A v1 cpuset starts empty, and an empty one takes no process.
+function inheritCpuset(parent: string, folder: string): void {
+  for (const file of ["cpuset.cpus", "cpuset.mems"]) {
+    if (readFileSync(join(folder, file), "utf8").trim() === "") {
+      writeFileSync(join(folder, file), readFileSync(join(parent, file)), { flag: "r+" });
+    }
+  }
+}
+
+function writeLimit(file: string, value: string): void {
+  try {
+    writeFileSync(file, value, { flag: "r+" });
+  } catch (error) {
+    // The controller is not enabled here: as with every OCI runtime, the limit is then not there.
+    if (errno(error) !== "ENOENT") {
+      throw error;
+    }
+  }
+}
+
+function tryRemove(folder: string): boolean {
+  try {
+    rmdirSync(folder);
+    return true;
+  } catch (error) {
+    if (errno(error) === "ENOENT") {
+      return true;
+    }
+    if (errno(error) === "EBUSY" || errno(error) === "ENOTEMPTY") {
+      for (const child of children(folder)) {
+        tryRemove(child);
+      }
+    }
+    return false;
+  }
+}
+
+function children(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => join(folder, entry.name));
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,122 @@
+import type { Exit } from "../sandbox/exit.ts";
+
+/**
+ * The parent of a sandbox's processes, in a process of its own that lives as long as the sandbox. All that needs fork,
+ * mount, setns or a pidfd happens there. Every method throws SandboxError: UNAVAILABLE while nobody answers at the
+ * address. Contract: `kuasar/monitor/v1/monitor.proto`.
+ */
+export interface Monitor {
+  /** `unix:///path` */
+  readonly address: string;
+  /** True once nobody has answered at the address for so long that nobody will. */
+  readonly lost: boolean;
+  /** Starts a process that stays; answers with its pid in the host's pid namespace. */
+  spawn(request: SpawnRequest): Promise<number>;
+  /** Runs a command that ends by itself. */
+  run(request: RunRequest): Promise<RunResult>;
+  /** Answers when the process has exited, over any number of reconnections. NOT_FOUND for an unknown key. */
+  wait(key: string): Promise<ExitedProcess>;
+  list(): Promise<MonitoredProcess[]>;
+  /** NOT_FOUND once the process has exited. */
+  signal(key: string, signal: number): Promise<void>;
+  /** Makes a process known that somebody else started, if it started then (clock ticks since boot). */
+  adopt(key: string, pid: number, startTime: number): Promise<void>;
+  resize(key: string, width: number, height: number): Promise<void>;
+  closeStdin(key: string): Promise<void>;
+  release(key: string): Promise<void>;
+  mount(mounts: readonly Mount[], target: string): Promise<void>;
+  unmount(target: string): Promise<void>;
+  /** Gives the connection up. Calls that wait are rejected. */
+  close(): void;
+}
+
+export interface Mount {
+  readonly type: string;
+  readonly source: string;
+  /** Below the mounts' common target; "" for the target itself. */
+  readonly target: string;
+  readonly options: readonly string[];
+}
+
+export interface Stdio {
+  readonly stdin: string;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly terminal: boolean;
+  /** Where the OCI runtime sends the terminal to, if there is one. */
+  readonly consoleSocket: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface IdMapping {
+  readonly containerId: number;
+  readonly hostId: number;
+  readonly size: number;
+}
+
+/** `path` "" makes a new one. */
+export interface Namespace {
+  readonly type: "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup";
+  readonly path: string;
+}
+
+export interface Credentials {
+  readonly uid: number;
+  readonly gid: number;
+  readonly additionalGids: readonly number[];
+  /** Numbers of the capabilities kept. */
+  readonly capabilities: readonly number[];
+  readonly noNewPrivileges: boolean;
+}
+
+export interface SpawnRequest {
+  readonly key: string;
+  /** The first is the path of the program. */
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly stdio?: Stdio;
+  readonly namespaces: readonly Namespace[];
+  readonly uidMappings: readonly IdMapping[];
+  readonly gidMappings: readonly IdMapping[];
+  readonly cgroupProcs: readonly string[];
+  readonly hostname: string;
+  readonly domainname: string;
+  readonly sysctls: Readonly<Record<string, string>>;
+  readonly credentials?: Credentials;
+  readonly emptyRoot: boolean;
+  readonly oomScoreAdj?: number;
+  readonly parentDeathSignal: number;
+}
+
+export interface RunRequest {
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly stdio?: Stdio;
+  /** The process whose pid the command leaves in `pidFile` becomes known under this key. */
+  readonly key?: string;
+  readonly pidFile?: string;
+  readonly timeoutMs: number;
+}
+
+export interface RunResult {
+  readonly exitStatus: number;
+  readonly stdout: Uint8Array;
+  readonly stderr: Uint8Array;
+  /** Of the process left behind; 0 if there is none. */
+  readonly pid: number;
+}
+
+export interface ExitedProcess {
+  readonly pid: number;
+  readonly exit: Exit;
+}
+
+export interface MonitoredProcess {
+  readonly key: string;
+  readonly pid: number;
+  /** Undefined while it runs. */
+  readonly exit?: Exit;
+}

@@ -1,0 +1,13 @@
+/** What a sandboxer reads of CRI's PodSandboxConfig, decoded. Contract: cri-api `runtime/v1/api.proto`. */
+export interface PodConfig {
+  readonly hostname: string;
+  readonly dns?: { readonly servers: string[]; readonly searches: string[]; readonly options: string[] };
+  readonly cgroupParent: string;
+  readonly sysctls: Readonly<Record<string, string>>;
+  readonly hostNetwork: boolean;
+  readonly hostPid: boolean;
+  readonly hostIpc: boolean;
+  readonly runAsUser?: number;
+  readonly runAsGroup?: number;
+  readonly supplementalGroups: readonly number[];
+}

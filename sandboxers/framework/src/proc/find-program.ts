@@ -1,0 +1,24 @@
+import { accessSync, constants, statSync } from "node:fs";
+import { delimiter, isAbsolute, join } from "node:path";
+
+/** The path of a program: itself if it is a path, else the first of that name in $PATH. Undefined if there is none. */
+export function findProgram(name: string, path = process.env.PATH ?? ""): string | undefined {
+  if (name.includes("/")) {
+    return isAbsolute(name) && isExecutable(name) ? name : undefined;
+  }
+  for (const folder of path.split(delimiter)) {
+    if (isAbsolute(folder) && isExecutable(join(folder, name))) {
+      return join(folder, name);
+    }
+  }
+  return undefined;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}

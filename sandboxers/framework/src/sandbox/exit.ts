@@ -1,0 +1,22 @@
+/** A moment, as google.protobuf.Timestamp has it. */
+export interface Timestamp {
+  readonly seconds: number;
+  readonly nanos: number;
+}
+
+/** How a process ended: 128 + the signal's number if a signal ended it, 255 if nobody can know. */
+export interface Exit {
+  readonly status: number;
+  readonly at: Timestamp;
+}
+
+export const UNKNOWN_EXIT_STATUS = 255;
+
+export function now(): Timestamp {
+  const ms = Date.now();
+  return { seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1_000_000 };
+}
+
+export function unknownExit(): Exit {
+  return { status: UNKNOWN_EXIT_STATUS, at: now() };
+}

@@ -1,0 +1,36 @@
+import { errorText } from "../error/sandbox-error.ts";
+import type { Logger } from "../log/logger.ts";
+import type { Monitors } from "../monitor/own-monitor.ts";
+import { isSameProcess } from "../proc/start-time.ts";
+import { processKey } from "../task/task-record.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+/**
+ * Gives a sandbox whose monitor died another one, to be removed with: what still runs of the sandbox is put into the
+ * new monitor's care. Pids are only trusted together with their start time.
+ */
+export async function adoptOrphan(sandbox: Sandbox, monitors: Monitors, log: Logger): Promise<void> {
+  sandbox.monitor.close();
+  const monitor = await monitors.launch(sandbox.key);
+  sandbox.monitor = monitor;
+  sandbox.update({ monitorAddress: monitor.address, ownMonitor: true, orphaned: true });
+  for (const { key, pid, startTime } of processes(sandbox)) {
+    if (isSameProcess(pid, startTime)) {
+      try {
+        await monitor.adopt(key, pid, startTime);
+      } catch (error) {
+        log.warn({ sandbox: sandbox.id, key, pid, err: errorText(error) }, "a process cannot be adopted");
+      }
+    }
+  }
+}
+
+function* processes(sandbox: Sandbox): Iterable<{ key: string; pid: number; startTime: number }> {
+  yield { key: sandbox.id, pid: sandbox.record.pid, startTime: sandbox.record.startTime };
+  for (const { record } of sandbox.tasks.values()) {
+    yield { key: processKey(record.id), pid: record.pid, startTime: record.startTime };
+    for (const exec of Object.values(record.execs)) {
+      yield { key: processKey(record.id, exec.id), pid: exec.pid, startTime: exec.startTime };
+    }
+  }
+}

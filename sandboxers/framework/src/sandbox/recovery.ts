@@ -1,0 +1,133 @@
+import { errorText } from "../error/sandbox-error.ts";
+import type { Logger } from "../log/logger.ts";
+import type { MonitoredProcess } from "../monitor/monitor.ts";
+import type { Monitors } from "../monitor/own-monitor.ts";
+import { processStartTime } from "../proc/start-time.ts";
+import type { StateStore, StoredSandbox } from "../store/state-store.ts";
+import { Task } from "../task/task.ts";
+import { recoverTasks, type TaskRecoveryParts } from "../task/task-recovery.ts";
+import { unknownExit } from "./exit.ts";
+import { Sandbox } from "./sandbox.ts";
+import type { SandboxLifecycle } from "./sandbox-lifecycle.ts";
+import type { SandboxRegistry } from "./sandbox-registry.ts";
+
+export interface RecoveryParts extends TaskRecoveryParts {
+  readonly kind: string;
+  readonly store: StateStore;
+  readonly registry: SandboxRegistry;
+  readonly monitors: Monitors;
+  readonly sandboxes: SandboxLifecycle;
+  readonly log: Logger;
+}
+
+// Each is a connection and a handful of calls; the rest is waiting.
+const AT_A_TIME = 32;
+
+/**
+ * Takes up what a former process of this sandboxer left: what runs goes on, what has exited gets its status, what was
+ * half made or half removed is removed. Throws StoreUnreadable, having changed nothing, if the store cannot be read.
+ */
+export async function recover(parts: RecoveryParts): Promise<void> {
+  const stored = parts.store.load();
+  const foreign = stored.find(({ sandbox }) => sandbox.kind !== parts.kind);
+  if (foreign !== undefined) {
+    throw new Error(
+      `sandbox ${foreign.sandbox.id} in the state directory is of kind ${foreign.sandbox.kind}, expected ${parts.kind}`,
+    );
+  }
+  parts.store.sweep();
+  const queue = [...stored];
+  const worker = async () => {
+    for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+      await recoverSandbox(parts, next);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, worker));
+}
+
+async function recoverSandbox(parts: RecoveryParts, { sandbox: record, tasks }: StoredSandbox): Promise<void> {
+  const { store, registry, monitors, sandboxes, log } = parts;
+  const sandbox = new Sandbox(store, record, monitors.connect(record.monitorAddress));
+  for (const task of tasks) {
+    sandbox.tasks.set(task.id, new Task(store, record, task));
+  }
+  registry.add(sandbox);
+  let processes: MonitoredProcess[] = [];
+  try {
+    processes = await sandbox.monitor.list();
+  } catch (error) {
+    log.warn({ sandbox: sandbox.id, err: errorText(error) }, "the sandbox's monitor does not answer");
+  }
+  try {
+    if (record.state === "creating" || record.state === "deleting") {
+      log.info({ sandbox: sandbox.id, state: record.state }, "removing a half-made sandbox");
+      await sandboxes.remove(sandbox);
+    } else if (sandbox.monitor.lost && isWithoutProcesses(sandbox)) {
+      // A monitor of our own ends when it has nothing to do.
+      sandbox.monitor = await monitors.launch(sandbox.key);
+      sandbox.update({ monitorAddress: sandbox.monitor.address });
+      await settle(sandbox, [], parts);
+    } else if (sandbox.monitor.lost) {
+      abandon(sandbox, parts);
+    } else {
+      // A monitor that is only slow is waited for.
+      await settle(sandbox, processes, parts);
+    }
+  } catch (error) {
+    log.error(
+      { sandbox: sandbox.id, err: errorText(error) },
+      "the sandbox cannot be recovered, and waits to be removed",
+    );
+  }
+}
+
+function isWithoutProcesses({ record, tasks }: Sandbox): boolean {
+  const idle = ["created", "stopped"].includes(record.state) || (record.state === "ready" && record.pid === 0);
+  return record.ownMonitor === true && idle && [...tasks.values()].every((task) => task.record.state === "deleted");
+}
+
+/** Whoever could know how its processes ended is gone: they are all answered with 255. */
+function abandon(sandbox: Sandbox, { exits, log }: RecoveryParts): void {
+  log.warn({ sandbox: sandbox.id }, "the sandbox has no monitor any more, and waits to be removed");
+  sandbox.update({ orphaned: true });
+  endSandbox(sandbox);
+  for (const task of sandbox.tasks.values()) {
+    for (const { id, state } of Object.values(task.record.execs)) {
+      if (state === "running" || state === "starting") {
+        exits.execExited(task, id, unknownExit());
+      }
+    }
+    if (["created", "starting", "running", "pausing", "paused"].includes(task.record.state)) {
+      const exit = unknownExit();
+      task.initGone = true;
+      task.update({ state: "stopped", exit });
+      task.exit("").resolve(exit);
+    }
+  }
+}
+
+function endSandbox(sandbox: Sandbox): void {
+  const exit = sandbox.record.exit ?? unknownExit();
+  if (sandbox.record.state !== "stopped") {
+    sandbox.update({ state: "stopped", exit });
+  }
+  sandbox.exited.resolve(exit);
+}
+
+async function settle(sandbox: Sandbox, processes: MonitoredProcess[], parts: RecoveryParts): Promise<void> {
+  const { sandboxes } = parts;
+  const { state } = sandbox.record;
+  if (state === "stopped") {
+    endSandbox(sandbox);
+  } else if (state === "starting") {
+    // The process, if there is one, was never named to anybody: the start did take place all the same.
+    const own = processes.find(({ key }) => key === sandbox.id);
+    sandbox.update(
+      own === undefined ? { state: "created" } : { state: "ready", pid: own.pid, startTime: processStartTime(own.pid) },
+    );
+    sandboxes.watch(sandbox);
+  } else if (state === "ready") {
+    sandboxes.watch(sandbox);
+  }
+  await recoverTasks(sandbox, new Map(processes.map((process) => [process.key, process])), parts);
+}

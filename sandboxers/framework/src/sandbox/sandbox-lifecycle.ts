@@ -1,0 +1,229 @@
+import { alreadyExists, errorText, failedPrecondition } from "../error/sandbox-error.ts";
+import { validateBundlePath } from "../identifier/bundle-path.ts";
+import { quote, validateIdentifier } from "../identifier/identifier.ts";
+import type { KeyedLock } from "../lock/keyed-lock.ts";
+import type { Logger } from "../log/logger.ts";
+import type { Monitors } from "../monitor/own-monitor.ts";
+import { processStartTime } from "../proc/start-time.ts";
+import { STORE_VERSION } from "../store/read-record.ts";
+import type { StateStore } from "../store/state-store.ts";
+import type { TaskLifecycle } from "../task/task-lifecycle.ts";
+import { type Exit, now, type Timestamp, unknownExit } from "./exit.ts";
+import { adoptOrphan } from "./orphan.ts";
+import { Sandbox } from "./sandbox.ts";
+import type { SandboxRegistry } from "./sandbox-registry.ts";
+import { criState } from "./sandbox-state.ts";
+import type { Sandboxer, SandboxRequest } from "./sandboxer.ts";
+
+/** What can be asked of sandboxes, whichever protocol the question came by. Everything throws SandboxError. */
+export interface SandboxLifecycle {
+  create(request: SandboxRequest): Promise<void>;
+  start(namespace: string, id: string): Promise<StartedSandbox>;
+  stop(namespace: string, id: string, timeoutMs: number): Promise<void>;
+  /** Answers when the sandbox has ended. */
+  wait(namespace: string, id: string): Promise<Exit>;
+  status(namespace: string, id: string): SandboxStatus;
+  /** Stops the sandbox and removes all that belongs to it. NOT_FOUND if there is none. */
+  shutdown(namespace: string, id: string): Promise<void>;
+  /** Takes note of the end of a sandbox's process, now or at any later time. */
+  watch(sandbox: Sandbox): void;
+  /** As `shutdown`, for a sandbox at hand. */
+  remove(sandbox: Sandbox): Promise<void>;
+}
+
+export interface StartedSandbox {
+  readonly pid: number;
+  readonly createdAt: Timestamp;
+}
+
+export interface SandboxStatus {
+  readonly pid: number;
+  readonly state: string;
+  readonly createdAt: Timestamp;
+  readonly exit?: Exit;
+  readonly info: Readonly<Record<string, string>>;
+}
+
+export interface SandboxLifecycleParts {
+  readonly sandboxer: Sandboxer;
+  readonly store: StateStore;
+  readonly registry: SandboxRegistry;
+  readonly lock: KeyedLock;
+  readonly monitors: Monitors;
+  readonly tasks: TaskLifecycle;
+  readonly log: Logger;
+}
+
+export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLifecycle {
+  const { sandboxer, store, registry, lock, monitors, tasks, log } = parts;
+
+  async function make(request: SandboxRequest): Promise<void> {
+    const { namespace, id } = request;
+    if (registry.find(namespace, id) !== undefined) {
+      throw alreadyExists(`sandbox ${quote(id)} already exists in namespace ${quote(namespace)}`);
+    }
+    const engine = sandboxer.parseOptions(request.options);
+    const ownMonitor = request.monitorAddress === "";
+    const monitor = ownMonitor ? await monitors.launch(`${namespace}/${id}`) : monitors.connect(request.monitorAddress);
+    const record = {
+      version: STORE_VERSION,
+      kind: sandboxer.kind,
+      namespace,
+      id,
+      state: "creating",
+      bundle: request.bundle,
+      lone: request.lone,
+      netnsPath: request.netnsPath,
+      monitorAddress: monitor.address,
+      ownMonitor,
+      createdAt: now(),
+      pid: 0,
+      startTime: 0,
+      engine,
+    } as const;
+    const sandbox = new Sandbox(store, record, monitor);
+    store.addSandbox(record);
+    registry.add(sandbox);
+    try {
+      await sandboxer.create(sandbox, request);
+      sandbox.update({ state: "created" });
+    } catch (error) {
+      await removeLocked(sandbox);
+      throw error;
+    }
+  }
+
+  async function begin(sandbox: Sandbox): Promise<StartedSandbox> {
+    const { state, createdAt } = sandbox.record;
+    if (state !== "created") {
+      throw failedPrecondition(`sandbox ${sandbox.id} is ${state}, to be started it must be created`);
+    }
+    sandbox.update({ state: "starting" });
+    let pid: number;
+    try {
+      pid = await sandboxer.start(sandbox);
+    } catch (error) {
+      sandbox.update({ state: "created" });
+      throw error;
+    }
+    sandbox.update({ state: "ready", pid, startTime: pid === 0 ? 0 : processStartTime(pid) });
+    watch(sandbox);
+    return { pid, createdAt };
+  }
+
+  function watch(sandbox: Sandbox): void {
+    if (sandbox.record.pid === 0) {
+      return;
+    }
+    void sandboxer
+      .wait(sandbox)
+      .catch((error: unknown) => {
+        log.warn({ sandbox: sandbox.id, err: errorText(error) }, "how the sandbox ended cannot be known: status 255");
+        if (sandbox.monitor.lost) {
+          markOrphaned(sandbox);
+        }
+        return unknownExit();
+      })
+      .then((exit) => ended(sandbox, exit));
+  }
+
+  function ended(sandbox: Sandbox, exit: Exit): void {
+    if (registry.find(sandbox.namespace, sandbox.id) === sandbox && sandbox.record.state !== "deleting") {
+      sandbox.update({ state: "stopped", exit });
+    }
+    sandbox.exited.resolve(exit);
+  }
+
+  function markOrphaned(sandbox: Sandbox): void {
+    if (registry.find(sandbox.namespace, sandbox.id) === sandbox) {
+      log.warn({ sandbox: sandbox.id }, "the sandbox's monitor died: what is left of the sandbox waits to be removed");
+      sandbox.update({ orphaned: true });
+    }
+  }
+
+  async function end(sandbox: Sandbox, timeoutMs: number): Promise<void> {
+    const { state, pid } = sandbox.record;
+    if (state === "stopped" || state === "deleting") {
+      return;
+    }
+    if (sandbox.monitor.lost) {
+      await adoptOrphan(sandbox, monitors, log);
+    }
+    await tasks.killAll(sandbox);
+    await sandboxer.stop(sandbox, timeoutMs);
+    if (pid === 0) {
+      ended(sandbox, { status: 0, at: now() });
+    } else {
+      await sandbox.exited.promise;
+    }
+  }
+
+  async function removeLocked(sandbox: Sandbox): Promise<void> {
+    sandbox.update({ state: "deleting" });
+    if (sandbox.monitor.lost || sandbox.record.orphaned === true) {
+      await adoptOrphan(sandbox, monitors, log);
+    }
+    await tasks.discardAll(sandbox);
+    await sandboxer.stop(sandbox, 0);
+    await sandboxer.remove(sandbox);
+    registry.remove(sandbox);
+    store.removeSandbox(sandbox.record);
+    // Whoever waits gets the true status, if the process has just been ended.
+    if (sandbox.record.pid === 0) {
+      sandbox.exited.resolve(sandbox.record.exit ?? { status: 0, at: now() });
+    }
+    sandbox.monitor.close();
+  }
+
+  return {
+    watch,
+
+    async create(request) {
+      validateIdentifier(request.namespace, "namespace");
+      validateIdentifier(request.id, "sandbox id");
+      const bundle = request.bundle === "" ? "" : validateBundlePath(request.bundle);
+      await lock.run(lockKey(request), "CreateSandbox", () => make({ ...request, bundle }));
+    },
+
+    async start(namespace, id) {
+      const sandbox = registry.get(namespace, id);
+      return await lock.run(sandbox.key, "StartSandbox", () => begin(sandbox));
+    },
+
+    async stop(namespace, id, timeoutMs) {
+      const sandbox = registry.get(namespace, id);
+      await lock.run(sandbox.key, "StopSandbox", () => end(sandbox, timeoutMs));
+    },
+
+    async wait(namespace, id) {
+      return await registry.get(namespace, id).exited.promise;
+    },
+
+    status(namespace, id) {
+      const { record, tasks: held } = registry.get(namespace, id);
+      const info = {
+        state: record.state,
+        monitor: record.monitorAddress,
+        orphaned: String(record.orphaned === true),
+        tasks: [...held.keys()].join(" "),
+      };
+      const { pid, createdAt, exit } = record;
+      return { pid, state: criState(record.state), createdAt, ...(exit && { exit }), info };
+    },
+
+    async shutdown(namespace, id) {
+      const sandbox = registry.get(namespace, id);
+      await lock.run(sandbox.key, "ShutdownSandbox", async () => {
+        if (registry.find(namespace, id) === sandbox) {
+          await removeLocked(sandbox);
+        }
+      });
+    },
+
+    remove: (sandbox) => lock.run(sandbox.key, "remove", () => removeLocked(sandbox)),
+  };
+}
+
+function lockKey({ namespace, id }: SandboxRequest): string {
+  return `${namespace}/${id}`;
+}

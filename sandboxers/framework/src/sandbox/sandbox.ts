@@ -1,0 +1,59 @@
+import type { Monitor } from "../monitor/monitor.ts";
+import type { StateStore } from "../store/state-store.ts";
+import type { Task } from "../task/task.ts";
+import { createDeferred, type Deferred } from "./deferred.ts";
+import type { Exit } from "./exit.ts";
+import type { SandboxRecord } from "./sandbox-record.ts";
+import { checkSandboxTransition } from "./sandbox-state.ts";
+
+/** A sandbox in memory: its record, which is stored at every change, its monitor and its tasks. */
+export class Sandbox {
+  readonly tasks = new Map<string, Task>();
+  /** Settles when the sandbox has ended, with how. */
+  readonly exited: Deferred<Exit> = createDeferred();
+  monitor: Monitor;
+  readonly #store: StateStore;
+  #record: SandboxRecord;
+
+  constructor(store: StateStore, record: SandboxRecord, monitor: Monitor) {
+    this.#store = store;
+    this.#record = record;
+    this.monitor = monitor;
+  }
+
+  get record(): SandboxRecord {
+    return this.#record;
+  }
+
+  get id(): string {
+    return this.#record.id;
+  }
+
+  get namespace(): string {
+    return this.#record.namespace;
+  }
+
+  /** `namespace/id`: unique among all sandboxes. */
+  get key(): string {
+    return `${this.#record.namespace}/${this.#record.id}`;
+  }
+
+  /** Where the sandbox's own files are kept; it goes with the sandbox. */
+  get directory(): string {
+    return this.#store.directory(this.#record);
+  }
+
+  get store(): StateStore {
+    return this.#store;
+  }
+
+  /** Stores the changed record, then makes it this sandbox's. FAILED_PRECONDITION for a state out of order. */
+  update(change: Partial<Omit<SandboxRecord, "version" | "id" | "namespace" | "kind">>): void {
+    if (change.state !== undefined) {
+      checkSandboxTransition(this.id, this.#record.state, change.state);
+    }
+    const next: SandboxRecord = { ...this.#record, ...change };
+    this.#store.saveSandbox(next);
+    this.#record = next;
+  }
+}

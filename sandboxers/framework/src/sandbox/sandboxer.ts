@@ -1,0 +1,59 @@
+import type { Mount } from "../monitor/monitor.ts";
+import type { PodConfig } from "../pause/pod-config.ts";
+import type { JsonObject } from "../store/json.ts";
+import type { TaskEngine } from "../task/task-engine.ts";
+import type { Exit } from "./exit.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+/**
+ * What a kind of sandboxer is: how a sandbox of its kind comes and goes, and how tasks run in it. States, records,
+ * locks, waits and recovery are the framework's; by the time one of these methods is called, the step is recorded and
+ * nothing else is being done to that sandbox. Everything throws SandboxError.
+ */
+export interface Sandboxer {
+  /** "runc": part of the store's format. */
+  readonly kind: string;
+  /** The platform of the containers, in Go's words. */
+  readonly platform: Platform;
+  readonly tasks: TaskEngine;
+  /** Checks the runtime options, before anything is made. INVALID_ARGUMENT, naming what is wrong. */
+  parseOptions(options: TypedBytes | undefined): JsonObject;
+  /** Prepares what the sandbox needs before it starts. On an error the framework calls `remove`. */
+  create(sandbox: Sandbox, request: SandboxRequest): Promise<void>;
+  /** Answers with the pid of the sandbox's process, in the host's pid namespace; 0 if it has none. */
+  start(sandbox: Sandbox): Promise<number>;
+  /** Answers when the sandbox's process has ended, however long that takes. Not called for a pid of 0. */
+  wait(sandbox: Sandbox): Promise<Exit>;
+  /** Has the sandbox's process end, if it has one; `wait` then answers. Harmless if it has ended. */
+  stop(sandbox: Sandbox, timeoutMs: number): Promise<void>;
+  /** Removes everything of the sandbox's own, finished or half made. Harmless if it is gone. */
+  remove(sandbox: Sandbox): Promise<void>;
+}
+
+export interface Platform {
+  readonly os: string;
+  readonly architecture: string;
+}
+
+/** A google.protobuf.Any. */
+export interface TypedBytes {
+  readonly typeUrl: string;
+  readonly value: Uint8Array;
+}
+
+/** A checked request for a sandbox. */
+export interface SandboxRequest {
+  readonly namespace: string;
+  readonly id: string;
+  /** "" if the caller made none. */
+  readonly bundle: string;
+  readonly rootfs: readonly Mount[];
+  readonly netnsPath: string;
+  /** "" if the sandboxer is to start a monitor itself. */
+  readonly monitorAddress: string;
+  /** The sandbox is for one container that came without a pod. */
+  readonly lone: boolean;
+  /** The pod's CRI config, where the sandbox is to be made from it. */
+  readonly pod?: PodConfig;
+  readonly options?: TypedBytes;
+}

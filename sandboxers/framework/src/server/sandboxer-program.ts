@@ -1,0 +1,102 @@
+import { dirname, join } from "node:path";
+import { Command } from "commander";
+import { type BaseConfig, checkLogLevel, loadConfig } from "../config/load-config.ts";
+import { errorText } from "../error/sandbox-error.ts";
+import type { Logger } from "../log/logger.ts";
+import { createPinoLogger } from "../log/pino-logger.ts";
+import { createMonitors } from "../monitor/own-monitor.ts";
+import type { Sandboxer } from "../sandbox/sandboxer.ts";
+import { createStateStore } from "../store/state-store.ts";
+import { createDomain } from "./domain.ts";
+import { createFront } from "./front.ts";
+import { notifyReady } from "./notify.ts";
+import { createTtrpcServer } from "./ttrpc-server.ts";
+import { listenOnUnixSocket } from "./unix-listener.ts";
+
+/** What one kind of sandboxer adds to the program that all of them are. */
+export interface SandboxerProgram<C extends { readonly [K in keyof C]: string | number | boolean }> {
+  /** "runc-sandboxer" */
+  readonly name: string;
+  readonly version: string;
+  readonly listen: string;
+  readonly dir: string;
+  /** Also the list of keys that the config file may have. */
+  readonly configDefaults: C;
+  create(config: C & BaseConfig, log: Logger): Sandboxer;
+}
+
+interface Flags {
+  readonly listen: string;
+  readonly dir: string;
+  readonly config?: string;
+  readonly logLevel?: string;
+  readonly metricsAddress?: string;
+}
+
+// Names with a leading dot are no namespaces.
+const MONITORS = ".monitors";
+const SHUTDOWN_GRACE_MS = 2_000;
+
+/** Runs until a signal ends it. Exits with 1, and a line that says why, if it cannot begin. */
+export async function runSandboxer<C extends { readonly [K in keyof C]: string | number | boolean }>(
+  program: SandboxerProgram<C>,
+): Promise<void> {
+  const flags = parseFlags(program);
+  try {
+    await serve(program, flags);
+  } catch (error) {
+    process.stderr.write(`${program.name}: ${errorText(error)}\n`);
+    process.exit(1);
+  }
+}
+
+function parseFlags({ name, version, listen, dir }: Omit<SandboxerProgram<never>, "create" | "configDefaults">): Flags {
+  return new Command(name)
+    .version(`${name} ${version}`, "--version")
+    .option("--listen <socket>", "serve ttrpc and gRPC on this unix socket", listen)
+    .option("--dir <folder>", "keep the state of sandboxes here", dir)
+    .option("--config <file>", "a TOML file")
+    .option("--log-level <level>", "trace, debug, info, warn, error or fatal; before that of the config file")
+    .option("--metrics-address <address>", "serve Prometheus metrics on host:port or on a unix socket")
+    .allowExcessArguments(false)
+    .parse()
+    .opts<Flags>();
+}
+
+async function serve<C extends { readonly [K in keyof C]: string | number | boolean }>(
+  program: SandboxerProgram<C>,
+  flags: Flags,
+): Promise<void> {
+  const config = loadConfig(flags.config, program.configDefaults);
+  const log = createPinoLogger(flags.logLevel ? checkLogLevel(flags.logLevel, "--log-level") : config.log_level);
+  const store = createStateStore(flags.dir);
+  const home = dirname(process.argv[1] ?? "/");
+  const monitors = createMonitors(join(flags.dir, MONITORS), [home, join(home, "..", "bin")]);
+  const domain = createDomain({ sandboxer: program.create(config, log), store, monitors, log });
+  await domain.recover();
+  const ttrpc = createTtrpcServer(domain, log);
+  const front = createFront(
+    ttrpc,
+    async () => (await import("./grpc-server.ts")).createGrpcServer(domain, flags.listen, log),
+    log,
+  );
+  const listener = await listenOnUnixSocket(flags.listen, front);
+  if (flags.metricsAddress !== undefined) {
+    const { serveMetrics } = await import("../metrics/serve-metrics.ts");
+    await serveMetrics(flags.metricsAddress, domain.registry, log);
+  }
+
+  // Pods go on: their processes are their monitors' children, and their state is in the store.
+  const stop = (signal: string) => {
+    log.info({ signal }, "stopping; pods go on");
+    listener.close();
+    void ttrpc.shutdown(SHUTDOWN_GRACE_MS).then(() => process.exit(0));
+  };
+  process.once("SIGTERM", stop);
+  process.once("SIGINT", stop);
+  log.info(
+    { socket: flags.listen, sandboxes: domain.registry.all().length },
+    `${program.name} ${program.version} serves`,
+  );
+  notifyReady(log);
+}

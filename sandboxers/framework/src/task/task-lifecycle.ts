@@ -1,0 +1,219 @@
+import { alreadyExists, errorText, failedPrecondition, unavailable } from "../error/sandbox-error.ts";
+import { validateBundlePath } from "../identifier/bundle-path.ts";
+import { quote, validateIdentifier } from "../identifier/identifier.ts";
+import type { KeyedLock } from "../lock/keyed-lock.ts";
+import type { Logger } from "../log/logger.ts";
+import { processStartTime } from "../proc/start-time.ts";
+import type { Exit } from "../sandbox/exit.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import { liveTask, type SandboxRegistry } from "../sandbox/sandbox-registry.ts";
+import { STORE_VERSION } from "../store/read-record.ts";
+import type { ExitWatch } from "./exit-watch.ts";
+import { Task } from "./task.ts";
+import type { TaskEngine, TaskRequest } from "./task-engine.ts";
+import type { TaskRecord } from "./task-record.ts";
+import { checkTaskVerb, taskNotFound } from "./task-state.ts";
+
+const SIGKILL = 9;
+
+/** How tasks come and go. `timeoutMs` is what the caller has left, 0 for no limit. Everything throws SandboxError. */
+export interface TaskLifecycle {
+  /** Answers with the pid of the init process. */
+  create(sandbox: Sandbox, request: TaskRequest, timeoutMs: number): Promise<number>;
+  start(sandbox: Sandbox, taskId: string, timeoutMs: number): Promise<number>;
+  /** The same answer again, if the task has been deleted before. */
+  delete(sandbox: Sandbox, taskId: string): Promise<DeletedProcess>;
+  /** Has every task of the sandbox end. */
+  killAll(sandbox: Sandbox): Promise<void>;
+  /** Removes every task of the sandbox, in whatever state. */
+  discardAll(sandbox: Sandbox): Promise<void>;
+  /** Removes a task that was half made, and its record. */
+  discard(sandbox: Sandbox, task: Task): Promise<void>;
+}
+
+export interface DeletedProcess {
+  readonly pid: number;
+  readonly exit?: Exit;
+}
+
+export interface TaskLifecycleParts {
+  readonly engine: TaskEngine;
+  readonly parseOptions: (options: TaskRequest["options"]) => TaskRecord["engine"];
+  readonly registry: SandboxRegistry;
+  readonly lock: KeyedLock;
+  readonly exits: ExitWatch;
+  readonly log: Logger;
+}
+
+export function createTaskLifecycle(parts: TaskLifecycleParts): TaskLifecycle {
+  const { engine, parseOptions, registry, lock, exits, log } = parts;
+
+  async function make(sandbox: Sandbox, request: TaskRequest, timeoutMs: number): Promise<number> {
+    checkRoom(sandbox, request.id);
+    const record: TaskRecord = {
+      version: STORE_VERSION,
+      id: request.id,
+      state: "creating",
+      bundle: request.bundle,
+      io: request.io,
+      pid: 0,
+      startTime: 0,
+      execs: {},
+      deletedExecs: [],
+      engine: parseOptions(request.options),
+    };
+    const task = new Task(sandbox.store, sandbox.record, record);
+    task.save();
+    sandbox.tasks.set(task.id, task);
+    try {
+      const pid = await engine.create(sandbox, task, request, timeoutMs);
+      task.update({ state: "created", pid, startTime: pid === 0 ? 0 : processStartTime(pid) });
+      if (sandbox.record.state === "deleting") {
+        throw unavailable(`sandbox ${sandbox.id} is being removed`);
+      }
+      if (pid !== 0) {
+        exits.init(sandbox, task);
+      }
+      return pid;
+    } catch (error) {
+      await discard(sandbox, task);
+      throw error;
+    }
+  }
+
+  function checkRoom(sandbox: Sandbox, taskId: string): void {
+    const { state, lone, orphaned } = sandbox.record;
+    const ready = state === "ready" || (lone && state === "created");
+    if (!ready || orphaned === true) {
+      const what = orphaned === true ? "has lost its monitor" : `is ${state}`;
+      throw failedPrecondition(`sandbox ${sandbox.id} ${what}, a task needs it to be ready`);
+    }
+    const holder = registry.findByTask(sandbox.namespace, taskId);
+    const existing = holder?.tasks.get(taskId);
+    if (holder !== undefined && existing !== undefined && existing.record.state !== "deleted") {
+      throw alreadyExists(`task ${quote(taskId)} already exists in sandbox ${holder.id}`);
+    }
+    if (holder !== undefined && existing !== undefined) {
+      holder.tasks.delete(taskId);
+      existing.discard();
+    }
+  }
+
+  async function begin(sandbox: Sandbox, task: Task, timeoutMs: number): Promise<number> {
+    checkTaskVerb(task.id, task.record.state, "start");
+    task.update({ state: "starting" });
+    let pid: number;
+    try {
+      pid = await engine.start(sandbox, task, timeoutMs);
+    } catch (error) {
+      if (task.record.state === "starting") {
+        task.update({ state: "created" });
+      }
+      throw error;
+    }
+    // A process that ends at once may have been recorded as stopped already.
+    if (task.record.state === "starting") {
+      const restored = task.record.pid === 0;
+      task.update({ state: "running", pid, ...(restored && { startTime: processStartTime(pid) }) });
+      if (restored) {
+        exits.init(sandbox, task);
+      }
+    }
+    return pid;
+  }
+
+  async function end(sandbox: Sandbox, task: Task): Promise<DeletedProcess> {
+    checkTaskVerb(task.id, task.record.state, "delete");
+    task.update({ state: "deleting" });
+    try {
+      await engine.delete(sandbox, task);
+      if (task.record.pid !== 0) {
+        // Deleting a container that was never started ends its init process.
+        await task.exit("").promise;
+      }
+    } catch (error) {
+      task.update({ state: "stopped" });
+      throw error;
+    }
+    task.update({ state: "deleted", engine: {} });
+    return answerOf(task);
+  }
+
+  async function discard(sandbox: Sandbox, task: Task): Promise<void> {
+    try {
+      await engine.discard(sandbox, task);
+    } catch (error) {
+      // The sandbox's own end tries again; the record says what there is to do.
+      log.error({ sandbox: sandbox.id, task: task.id, err: errorText(error) }, "a task cannot be undone");
+      return;
+    }
+    sandbox.tasks.delete(task.id);
+    task.discard();
+  }
+
+  const lockKey = (sandbox: Sandbox, taskId: string) => `${sandbox.key}/${taskId}`;
+
+  return {
+    discard,
+
+    async create(sandbox, request, timeoutMs) {
+      validateIdentifier(request.id, "task id");
+      const bundle = validateBundlePath(request.bundle);
+      return await lock.run(lockKey(sandbox, request.id), "Create", () =>
+        make(sandbox, { ...request, bundle }, timeoutMs),
+      );
+    },
+
+    async start(sandbox, taskId, timeoutMs) {
+      return await lock.run(lockKey(sandbox, taskId), "Start", () =>
+        begin(sandbox, liveTask(sandbox, taskId), timeoutMs),
+      );
+    },
+
+    async delete(sandbox, taskId) {
+      return await lock.run(lockKey(sandbox, taskId), "Delete", async () => {
+        const task = sandbox.tasks.get(taskId);
+        if (task === undefined) {
+          throw taskNotFound(taskId);
+        }
+        return task.record.state === "deleted" ? answerOf(task) : await end(sandbox, task);
+      });
+    },
+
+    async killAll(sandbox) {
+      const killed = [...sandbox.tasks.values()].filter(({ record }) =>
+        ["created", "starting", "running", "pausing", "paused"].includes(record.state),
+      );
+      await Promise.all(
+        killed.map(async (task) => {
+          try {
+            await engine.signal(sandbox, task, "", SIGKILL, true);
+          } catch (error) {
+            log.debug({ sandbox: sandbox.id, task: task.id, err: errorText(error) }, "a task has ended by itself");
+          }
+        }),
+      );
+    },
+
+    async discardAll(sandbox) {
+      const failed: string[] = [];
+      for (const task of [...sandbox.tasks.values()]) {
+        await lock.run(lockKey(sandbox, task.id), "ShutdownSandbox", async () => {
+          if (task.record.state !== "deleted") {
+            await discard(sandbox, task);
+            if (sandbox.tasks.has(task.id)) {
+              failed.push(task.id);
+            }
+          }
+        });
+      }
+      if (failed.length > 0) {
+        throw unavailable(`sandbox ${sandbox.id}: what is left of ${failed.join(", ")} cannot be removed yet`);
+      }
+    },
+  };
+}
+
+function answerOf({ record }: Task): DeletedProcess {
+  return { pid: record.pid, ...(record.exit && { exit: record.exit }) };
+}

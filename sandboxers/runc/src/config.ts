@@ -1,0 +1,36 @@
+import { failedPrecondition } from "@kuasar/framework/error/sandbox-error";
+import { quote } from "@kuasar/framework/identifier/identifier";
+import { findProgram } from "@kuasar/framework/proc/find-program";
+
+/** The sandboxer's own keys in its config file. */
+export interface RuncConfig {
+  /** "runc" or "crun": which of the two runs containers whose options do not say. */
+  readonly runtime: "runc" | "crun";
+  /** Names or paths of the programs. */
+  readonly runc: string;
+  readonly crun: string;
+  /** A static program that, called with -P, does nothing but reap: catatonit. */
+  readonly pause: string;
+}
+
+export const RUNC_CONFIG_DEFAULTS: RuncConfig = { runtime: "runc", runc: "runc", crun: "crun", pause: "catatonit" };
+
+/** Throws an Error with the key, what was expected and what came. */
+export function checkRuncConfig(config: RuncConfig): RuncConfig {
+  if (config.runtime !== "runc" && config.runtime !== "crun") {
+    throw new Error(`runtime is ${quote(config.runtime)}, expected "runc" or "crun"`);
+  }
+  return config;
+}
+
+/** FAILED_PRECONDITION if it is not there; looked for at every pod, since it may be installed at any time. */
+export function pauseProgram({ pause }: RuncConfig): string {
+  const program = findProgram(pause);
+  if (program === undefined) {
+    throw failedPrecondition(
+      `the pause program ${quote(pause)} is not an executable file${pause.includes("/") ? "" : " in $PATH"}: ` +
+        'install catatonit, or name another with "pause" in the config file',
+    );
+  }
+  return program;
+}

@@ -1,0 +1,49 @@
+import { errorText, invalidArgument } from "@kuasar/framework/error/sandbox-error";
+import { quote } from "@kuasar/framework/identifier/identifier";
+import type { TypedBytes } from "@kuasar/framework/sandbox/sandboxer";
+import { holds } from "@kuasar/proto/any";
+import { containerd, runtimeoptions } from "@kuasar/proto/containerd";
+import { optionsFromToml, readOptionsFile } from "./options-toml.ts";
+import { DEFAULT_OPTIONS, type RuncOptions } from "./runc-options.ts";
+
+const Runc = containerd.runc.v1.Options;
+const Generic = runtimeoptions.v1.Options;
+
+/**
+ * Undefined if there are none. INVALID_ARGUMENT, with what was expected and what came, for a type that is not known,
+ * for bytes that are damaged, for TOML that is none and for keys that do not exist.
+ */
+export function parseRuncOptions(any: TypedBytes | undefined): RuncOptions | undefined {
+  if (any === undefined) {
+    return undefined;
+  }
+  if (holds(any, Runc)) {
+    return { ...DEFAULT_OPTIONS, ...decode(Runc, any) };
+  }
+  if (holds(any, Generic)) {
+    const { configPath, configBody } = decode(Generic, any);
+    if (configBody.length > 0) {
+      return optionsFromToml(textOf(configBody), "the runtime options");
+    }
+    return configPath === "" ? DEFAULT_OPTIONS : readOptionsFile(configPath);
+  }
+  throw invalidArgument(
+    `runtime options are of type ${quote(any.typeUrl)}, expected ${Runc.typeName} or ${Generic.typeName}`,
+  );
+}
+
+function decode<T>(type: { readonly typeName: string; decode(bytes: Uint8Array): T }, any: TypedBytes): T {
+  try {
+    return { ...type.decode(any.value) };
+  } catch (error) {
+    throw invalidArgument(`the runtime options are no ${type.typeName}: ${errorText(error)}`);
+  }
+}
+
+function textOf(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw invalidArgument("the runtime options are not TOML: they are not UTF-8");
+  }
+}

@@ -1,0 +1,52 @@
+import type { PodFiles } from "@kuasar/framework/pod-files/pod-files";
+import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
+import type { Task } from "@kuasar/framework/task/task";
+import type { TaskRequest } from "@kuasar/framework/task/task-engine";
+import { writeBundleFiles } from "../options/bundle-files.ts";
+import type { RuntimeChoice } from "../runtime-choice.ts";
+import { findOwnCgroup } from "./container-cgroup.ts";
+import { prepareSpec, rootfsFolder } from "./prepare-bundle.ts";
+import { asStored, containerOf, storedOptions, type TaskDetails } from "./task-details.ts";
+import { taskStdio } from "./task-stdio.ts";
+
+/**
+ * Makes a container up to its waiting init process, whose pid is the answer; 0 for one that is restored at its start.
+ * Whatever was done until an error is in the record, for `discard` to undo.
+ */
+export async function createContainer(
+  choice: RuntimeChoice,
+  sandbox: Sandbox,
+  task: Task,
+  request: TaskRequest,
+  timeoutMs: number,
+): Promise<number> {
+  const options = storedOptions(sandbox, task);
+  const binary = choice.binaryOf(options);
+  const runtime = choice.runtime(binary);
+  const podFiles = sandbox.record.engine.podFiles as unknown as PodFiles | undefined;
+  const facts = prepareSpec(task.bundle, podFiles, await runtime.specVersion(sandbox.monitor));
+  const details: TaskDetails = {
+    options,
+    binary,
+    ...facts,
+    mounted: request.rootfs.length > 0,
+    ...(request.checkpoint !== "" && {
+      restore: { image: request.checkpoint, parent: request.parentCheckpoint },
+    }),
+  };
+  task.update({ engine: asStored(details) });
+  writeBundleFiles(task.bundle, options, binary);
+  if (details.mounted) {
+    await sandbox.monitor.mount(request.rootfs, rootfsFolder(task.bundle));
+  }
+  if (details.restore !== undefined) {
+    return 0;
+  }
+  const stdio = taskStdio(sandbox, task.record.io, options);
+  const pid = await runtime.create(containerOf(sandbox, task, details), stdio, timeoutMs);
+  const cgroup = findOwnCgroup(pid);
+  if (cgroup !== undefined) {
+    task.update({ engine: asStored({ ...details, cgroup }) });
+  }
+  return pid;
+}

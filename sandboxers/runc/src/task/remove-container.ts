@@ -1,0 +1,73 @@
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { hierarchies } from "@kuasar/framework/cgroup/hierarchies";
+import { signalMembers } from "@kuasar/framework/cgroup/members";
+import { removePodCgroup } from "@kuasar/framework/cgroup/pod-cgroup";
+import { ErrorCode, isCode, unavailable } from "@kuasar/framework/error/sandbox-error";
+import type { Monitor } from "@kuasar/framework/monitor/monitor";
+import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
+import type { Task } from "@kuasar/framework/task/task";
+import { processKey } from "@kuasar/framework/task/task-record";
+import type { RuntimeChoice } from "../runtime-choice.ts";
+import { cgroupOfUnfinished } from "./container-cgroup.ts";
+import { containerOf, type TaskDetails, taskDetails } from "./task-details.ts";
+
+const SIGKILL = 9;
+
+/** Removes a container whose init process has exited, or never went further than waiting to be started. */
+export async function deleteContainer(choice: RuntimeChoice, sandbox: Sandbox, task: Task): Promise<void> {
+  const details = taskDetails(task);
+  if (details === undefined) {
+    return;
+  }
+  if (!task.initGone) {
+    await endProcess(sandbox.monitor, task.id);
+  }
+  await choice.runtime(details.binary).delete(containerOf(sandbox, task, details), false);
+  await releaseBundle(sandbox, task, details);
+}
+
+/** Removes all there is of a container, in whatever state it is. */
+export async function discardContainer(choice: RuntimeChoice, sandbox: Sandbox, task: Task): Promise<void> {
+  const details = taskDetails(task);
+  if (details === undefined) {
+    return;
+  }
+  const cgroup = cgroupOfUnfinished(task, details);
+  if (cgroup !== undefined && !(await signalMembers(cgroup, SIGKILL))) {
+    throw unavailable(`task ${task.id}: its processes in cgroup ${cgroup.common} do not end`);
+  }
+  await Promise.all(keysOf(task).map((key) => endProcess(sandbox.monitor, key)));
+  if (existsSync(task.bundle)) {
+    await choice.runtime(details.binary).delete(containerOf(sandbox, task, details), true);
+  }
+  if (cgroup !== undefined) {
+    // An OCI runtime that was interrupted does not know what it has made already.
+    await removePodCgroup(hierarchies(), cgroup.common);
+  }
+  await releaseBundle(sandbox, task, details);
+}
+
+/** Ends a process and waits until it has. One that the monitor does not know has ended, or never began. */
+async function endProcess(monitor: Monitor, key: string): Promise<void> {
+  try {
+    await monitor.signal(key, SIGKILL);
+    await monitor.wait(key);
+  } catch (error) {
+    if (!isCode(error, ErrorCode.NOT_FOUND)) {
+      throw error;
+    }
+  }
+}
+
+async function releaseBundle({ monitor }: Sandbox, task: Task, { mounted }: TaskDetails): Promise<void> {
+  const unmounted = mounted ? monitor.unmount(join(task.bundle, "rootfs")) : undefined;
+  await Promise.all([unmounted, ...keysOf(task).map((key) => monitor.release(key))]);
+  for (const execId of Object.keys(task.record.execs)) {
+    rmSync(join(task.bundle, `${execId}.pid`), { force: true });
+  }
+}
+
+function keysOf(task: Task): string[] {
+  return ["", ...Object.keys(task.record.execs)].map((execId) => processKey(task.id, execId));
+}

@@ -1,0 +1,49 @@
+import Table from "cli-table3";
+
+/** One line of the comparison. */
+export interface Finding {
+  readonly what: string;
+  readonly unit: string;
+  readonly baseline: number;
+  readonly candidate: number;
+  /** What must hold (docs: "What must hold"): a bound of candidate / baseline, or of the candidate itself. */
+  readonly target?: {
+    readonly kind: "ratio" | "value";
+    readonly bound: "at most" | "at least";
+    readonly limit: number;
+  };
+}
+
+export function ratio({ baseline, candidate }: Finding): number {
+  return candidate / baseline;
+}
+
+/** Whether the target is met; undefined where there is none. */
+export function holds(finding: Finding): boolean | undefined {
+  const { target } = finding;
+  if (!target) return undefined;
+  const value = target.kind === "ratio" ? ratio(finding) : finding.candidate;
+  return target.bound === "at most" ? value <= target.limit : value >= target.limit;
+}
+
+export function findingsTable(
+  findings: readonly Finding[],
+  names: readonly [baseline: string, candidate: string],
+): string {
+  const table = new Table({
+    head: ["", ...names, "ratio", "target", "holds"],
+    colAligns: ["left", "right", "right", "right", "right", "left"],
+    style: { head: [], border: [] },
+  });
+  for (const finding of findings) {
+    const { what, unit, baseline, candidate, target } = finding;
+    const number = (value: number) => `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${unit}`;
+    const sign = target?.bound === "at least" ? "≥" : "≤";
+    const goal = target ? `${sign} ${target.limit}${target.kind === "ratio" ? "x" : ` ${unit}`}` : "";
+    const verdict = { true: "yes", false: "NO", undefined: "" }[
+      String(holds(finding)) as "true" | "false" | "undefined"
+    ];
+    table.push([what, number(baseline), number(candidate), `${ratio(finding).toFixed(2)}x`, goal, verdict]);
+  }
+  return table.toString();
+}
