@@ -1,6 +1,6 @@
 import { type Client, Code, createClient, type Metadata, StatusError } from "ttrpc-ts";
 import { sleep } from "./platform/loop.ts";
-import { connect } from "./platform/unix-socket.ts";
+import { connect, probe } from "./platform/unix-socket.ts";
 import type { SandboxerChoice } from "./sandboxer-choice.ts";
 
 /** The way to the sandboxer: one connection, made again by itself after the sandboxer was restarted. */
@@ -10,8 +10,6 @@ export interface SandboxerConnection {
   call(service: string, method: string, payload: Uint8Array, options?: SandboxerCallOptions): Promise<Uint8Array>;
   /** As call, but again and again until the sandboxer answers: for what must not be missed, such as an exit. */
   callUntilAnswered(service: string, method: string, payload: Uint8Array): Promise<Uint8Array>;
-  /** UNAVAILABLE, naming the socket and how to start the sandboxer, unless somebody answers there. */
-  requireAnswering(): void;
   close(): void;
 }
 
@@ -41,10 +39,6 @@ class Connection implements SandboxerConnection {
     readonly choice: SandboxerChoice,
     private readonly metadata: Metadata,
   ) {}
-
-  requireAnswering(): void {
-    this.connected();
-  }
 
   async call(
     service: string,
@@ -87,19 +81,31 @@ class Connection implements SandboxerConnection {
 
   private connected(): Client {
     if (this.client && !this.client.closed) return this.client;
-    const { name, socket, hint } = this.choice;
     try {
-      this.client = createClient(connect(socket));
+      this.client = createClient(connect(this.choice.socket));
       return this.client;
     } catch (error) {
-      throw new StatusError(
-        Code.UNAVAILABLE,
-        `the ${name} sandboxer does not answer on ${socket} (${(error as Error).message}); start it with: ${hint}`,
-      );
+      throw notAnswering(this.choice, error);
     }
   }
 
   close(): void {
     this.client?.close();
   }
+}
+
+/** UNAVAILABLE, naming the socket and how to start the sandboxer, unless somebody answers there now. */
+export function requireAnswering(choice: SandboxerChoice): void {
+  try {
+    probe(choice.socket);
+  } catch (error) {
+    throw notAnswering(choice, error);
+  }
+}
+
+function notAnswering({ name, socket, hint }: SandboxerChoice, error: unknown): StatusError {
+  return new StatusError(
+    Code.UNAVAILABLE,
+    `the ${name} sandboxer does not answer on ${socket} (${(error as Error).message}); start it with: ${hint}`,
+  );
 }

@@ -14,7 +14,7 @@ import { resetLoop } from "./platform/loop.ts";
 import { readAllInput } from "./platform/standard-input.ts";
 import { canConnect, pathOfAddress } from "./platform/unix-socket.ts";
 import { chooseSandboxer } from "./sandboxer-choice.ts";
-import { connectSandboxer } from "./sandboxer-connection.ts";
+import { requireAnswering } from "./sandboxer-connection.ts";
 import { type ShimSettings, serve } from "./serve.ts";
 import { SOCKET_FOLDER, socketAddress } from "./socket-address.ts";
 
@@ -39,7 +39,7 @@ export function start(flags: Flags, programName: string, env: ReadonlyMap<string
   }
   const listener = listen(path);
   try {
-    connectSandboxer(sandboxer, {}).requireAnswering();
+    requireAnswering(sandboxer);
     writeAddress(address);
     forkShim({
       namespace: flags.namespace,

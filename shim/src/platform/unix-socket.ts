@@ -33,9 +33,14 @@ export function pathOfAddress(address: string): string {
   return address.startsWith("unix://") ? address.slice("unix://".length) : address;
 }
 
+/** Throws a SysError (ENOENT, ECONNREFUSED) unless somebody serves the socket. Needs no event loop. */
+export function probe(path: string): void {
+  sys.close(sys.connect(path));
+}
+
 export function canConnect(path: string): boolean {
   try {
-    sys.close(sys.connect(path));
+    probe(path);
     return true;
   } catch {
     // Whatever the reason, nobody answers there.
