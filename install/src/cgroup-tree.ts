@@ -22,25 +22,30 @@ export function cgroupPaths(): string[] {
   return cgroupHierarchies().flatMap((root) => groupsBelow(root));
 }
 
+/** Pids of every process in a control group, or one below it, of any hierarchy. `path` is relative to their roots. */
+export function cgroupMembers(path: string): number[] {
+  const pids = new Set<number>();
+  for (const group of existingGroups(path)) {
+    for (const pid of readFileSync(join(group, "cgroup.procs"), "utf8").split("\n")) if (pid) pids.add(Number(pid));
+  }
+  return [...pids];
+}
+
 /**
- * Removes a control group and those below it from every hierarchy.
+ * Removes a control group and those below it from every hierarchy. Throws EBUSY where there are processes in them.
  *
  * @param path relative to the hierarchies' roots, such as "/kuasar-demo"
- * @returns the absolute paths of groups that still had processes, and so stay
  */
-export function removeCgroup(path: string): string[] {
-  const busy: string[] = [];
-  for (const root of cgroupHierarchies()) {
-    const top = join(root, path);
-    if (!existsSync(top)) continue;
-    // Children come after their parent in the list.
-    for (const group of [top, ...groupsBelow(top)].reverse()) {
-      const pids = readFileSync(join(group, "cgroup.procs"), "utf8").trim();
-      if (pids) busy.push(`${group} (pids ${pids.split("\n").join(", ")})`);
-      else rmdirSync(group);
-    }
-  }
-  return busy;
+export function removeCgroup(path: string): void {
+  for (const group of existingGroups(path).reverse()) rmdirSync(group);
+}
+
+/** The groups of that name, each followed by those below it. */
+function existingGroups(path: string): string[] {
+  return cgroupHierarchies()
+    .map((root) => join(root, path))
+    .filter((top) => existsSync(top))
+    .flatMap((top) => [top, ...groupsBelow(top)]);
 }
 
 function groupsBelow(directory: string): string[] {

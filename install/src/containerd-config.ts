@@ -21,8 +21,6 @@ export interface ContainerdLayout {
   readonly logFile: string;
   readonly cniConfDir: string;
   readonly cniDataDir: string;
-  /** runc's root, so that its state is not mixed with that of the machine's own containerd. */
-  readonly runcRoot: string;
 }
 
 /** Where a private containerd keeps what, all below one folder. */
@@ -36,7 +34,6 @@ export function containerdLayout(directory: string): ContainerdLayout {
     logFile: join(directory, "containerd.log"),
     cniConfDir: join(directory, "cni"),
     cniDataDir: join(directory, "cni-data"),
-    runcRoot: join(directory, "runc"),
   };
 }
 

@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
-import { cgroupPaths, removeCgroup } from "./cgroup-tree.ts";
+import { cgroupMembers, cgroupPaths, removeCgroup } from "./cgroup-tree.ts";
 import { unmountBelow } from "./mount-table.ts";
 import type { PrivateContainerd } from "./private-containerd.ts";
-import { type Process, processTable } from "./process-table.ts";
+import { hasEnded, processTable } from "./process-table.ts";
 import { waitUntil } from "./wait-until.ts";
 
 /** Fixed by containerd's shim library, whatever the configuration says (runtime/v2/shim/util_unix.go). */
@@ -13,6 +13,8 @@ export const shimSocketDirectory = "/run/containerd/s";
 /** Folders that containerd, ctr and libcni make at fixed places; deepest first. */
 const sharedDirectories = [
   shimSocketDirectory,
+  "/run/containerd/runc/k8s.io",
+  "/run/containerd/runc",
   "/run/containerd/fifo",
   "/run/containerd",
   "/var/lib/cni/results",
@@ -56,14 +58,20 @@ export async function removeRemains(containerd: PrivateContainerd, before: Share
   if (containerd.pid !== undefined) await containerd.kill("SIGKILL");
   containerd.cri.close();
 
-  remains.push(...(await endProcessesOf(layout.socket)));
-  remains.push(...(await unmountBelow(layout.directory)).map((target) => `mount ${target}`));
-  const groups = cgroupPaths().filter((path) => path.includes(`${containerd.cgroupParent}/`));
-  remains.push(...groups.map((path) => `cgroup ${path}`));
-  remains.push(...removeCgroup(containerd.cgroupParent).map((path) => `busy cgroup ${path}`));
+  await attempt("ending processes", async () => remains.push(...(await endProcessesOf(containerd))));
+  await attempt("unmounting", async () => {
+    remains.push(...(await unmountBelow(layout.directory)).map((target) => `mount ${target}`));
+  });
+  await attempt("removing control groups", async () => {
+    const groups = cgroupPaths().filter((path) => path.includes(`${containerd.cgroupParent}/`));
+    remains.push(...groups.map((path) => `cgroup ${path}`));
+    removeCgroup(containerd.cgroupParent);
+  });
   await attempt("removing the bridge", () => removeLink(containerd.bridge));
   remains.push(...removeDeadSockets(before.shimSockets));
   rmSync(layout.directory, { recursive: true, force: true });
+  // runc's shim makes it and leaves it.
+  rmSync(join("/run/containerd/runc", containerd.ctrNamespace), { recursive: true, force: true });
   for (const path of before.absentDirectories) {
     if (existsSync(path) && readdirSync(path).length === 0) rmdirSync(path);
   }
@@ -84,19 +92,34 @@ async function removeTasks(containerd: PrivateContainerd): Promise<void> {
   for (const id of await list("container")) await containerd.ctr(["container", "rm", id]);
 }
 
-/** Shims carry the address of their containerd among their arguments. */
-async function endProcessesOf(socket: string): Promise<string[]> {
-  const ours = () => processTable().filter(({ argv, state }) => argv.includes(socket) && state !== "Z");
-  const describe = ({ pid, argv }: Process) => `process ${pid}: ${argv.join(" ")}`;
+/** Shims carry the address of their containerd among their arguments; what they run is in the pods' control groups. */
+async function endProcessesOf({ layout, cgroupParent }: PrivateContainerd): Promise<string[]> {
+  const ours = () => {
+    const members = new Set(cgroupMembers(cgroupParent));
+    return processTable().filter(
+      ({ pid, argv, state }) => state !== "Z" && (members.has(pid) || argv.includes(layout.socket)),
+    );
+  };
   try {
     // A shim may outlive its last answer by a moment.
     await waitUntil(() => ours().length === 0, { what: "shims to end", timeoutMs: 2000 });
     return [];
   } catch {
     const left = ours();
-    for (const { pid } of left) process.kill(pid, "SIGKILL");
-    await waitUntil(() => ours().length === 0, { what: "killed shims to end", timeoutMs: 10_000 });
-    return left.map(describe);
+    const kill = () => {
+      for (const { pid } of ours()) endProcess(pid);
+      return ours().length === 0;
+    };
+    await waitUntil(kill, { what: "killed processes to end", timeoutMs: 10_000 });
+    return left.map(({ pid, argv }) => `process ${pid}: ${argv.join(" ")}`);
+  }
+}
+
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!hasEnded(error)) throw error;
   }
 }
 

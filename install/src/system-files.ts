@@ -13,6 +13,8 @@ Before=containerd.service
 
 [Service]
 Type=notify
+# systemd-notify, a child, says that it is ready.
+NotifyAccess=all
 ExecStart=${program} --listen ${socket} --dir ${directory}
 Restart=always
 RestartSec=1

@@ -146,12 +146,16 @@ function count(text: string): number {
   return value;
 }
 
-await new Command("bench")
+const program = new Command("bench")
   .description("compares containerd-shim-kuasar-v2 with containerd-shim-runc-v2, with the same runc, in one run")
   .option("--pods <number>", "pods one after another", count, 20)
   .option("--crowd <number>", "pods at once", count, 50)
   .option("--rounds <number>", "rounds of pods at once", count, 2)
   .option("--json <file>", "where the figures go", join(cacheDirectory(), "bench.json"))
   .option("--itself", "compare containerd's shim with itself, to see the machine's noise", false)
-  .action(bench)
-  .parseAsync();
+  .action(bench);
+
+program.parseAsync().catch((error: unknown) => {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+});

@@ -20,7 +20,6 @@ export async function footprint(lab: Lab): Promise<string[]> {
       const tasks = namespaces.map((name) => join(base, "io.containerd.runtime.v2.task", name));
       return [...tasks, join(cri, "sandboxes"), join(cri, "containers"), join(base, "netns")];
     }),
-    ...namespaces.map((name) => join("/run/containerd/runc", name)),
     ...(lab.sandboxDirectory ? [lab.sandboxDirectory] : []),
   ];
   const addresses = entries(join(layout.cniDataDir, bridge)).filter((name) => /^\d+\./.test(name));
@@ -38,6 +37,7 @@ export async function footprint(lab: Lab): Promise<string[]> {
     ...addresses.map((address) => `CNI address ${address}`),
     ...deadShimSockets().map((path) => `socket without a listener ${path}`),
     ...folders.flatMap((folder) => entries(folder).map((name) => `file ${join(folder, name)}`)),
+    ...namespaces.flatMap((name) => runcStates(name, lab)),
     ...snapshots.map((name) => `snapshot ${name}`),
   ].sort();
 }
@@ -68,6 +68,24 @@ async function activeSnapshots({ containerd }: Lab): Promise<{ namespaces: strin
     lines.push(...rows.filter((row) => row.trimEnd().endsWith("Active")).map((row) => row.split(" ")[0] ?? ""));
   }
   return { namespaces, lines };
+}
+
+/** containerd's own shim keeps runc's state at one place for every containerd; which is ours, its content tells. */
+function runcStates(namespace: string, lab: Lab): string[] {
+  const folder = join("/run/containerd/runc", namespace);
+  return entries(folder)
+    .map((name) => join(folder, name))
+    .filter((path) => mentions(join(path, "state.json"), lab.directory))
+    .map((path) => `runc state ${path}`);
+}
+
+function mentions(file: string, text: string): boolean {
+  try {
+    return readFileSync(file, "utf8").includes(text);
+  } catch (error) {
+    if (hasEnded(error)) return false;
+    throw error;
+  }
 }
 
 function linksOf(bridge: string): string[] {

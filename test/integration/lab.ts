@@ -3,6 +3,7 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { RuntimeEntry } from "@kuasar/install/containerd-config";
+import { unmountBelow } from "@kuasar/install/mount-table";
 import { labParts } from "@kuasar/install/parts";
 import { Pod, type PodOptions } from "@kuasar/install/pod";
 import { createPrivateContainerd, type PrivateContainerd } from "@kuasar/install/private-containerd";
@@ -125,8 +126,13 @@ export class Lab {
 
   /** Ends everything, whatever state it is in. */
   private async discard(): Promise<string[]> {
-    const remains = await this.containerd.stop();
-    await this.sandboxerProcess?.kill("SIGTERM");
+    let remains: string[];
+    try {
+      remains = await this.containerd.stop();
+    } finally {
+      await this.sandboxerProcess?.kill("SIGTERM");
+    }
+    for (const target of await unmountBelow(this.directory)) remains.push(`mount ${target}`);
     rmSync(this.directory, { recursive: true });
     return remains;
   }

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { hierarchies } from "@kuasar/framework/cgroup/hierarchies";
+import { signalMembers } from "@kuasar/framework/cgroup/members";
 import { createPodCgroup, removePodCgroup } from "@kuasar/framework/cgroup/pod-cgroup";
 import { ErrorCode, invalidArgument, isCode } from "@kuasar/framework/error/sandbox-error";
 import type { Logger } from "@kuasar/framework/log/logger";
@@ -79,6 +80,7 @@ export function createRuncSandboxer(config: RuncConfig, log: Logger): Sandboxer 
         await sandbox.monitor.release(sandbox.id);
         await releasePodFiles(join(sandbox.directory, FILES), sandbox.monitor);
         if (plan.cgroup !== "") {
+          await endStrays(sandbox, plan.cgroup);
           const left = await removePodCgroup(hierarchies(), plan.cgroup);
           if (left.length > 0) {
             log.warn(
@@ -90,6 +92,13 @@ export function createRuncSandboxer(config: RuncConfig, log: Logger): Sandboxer 
       }
     },
   };
+}
+
+/** A cgroup that is plainly the pod's own holds its pause process, or what should not be there any more. */
+async function endStrays({ id }: Sandbox, cgroup: string): Promise<void> {
+  if (cgroup.split("/").at(-1)?.includes(id) === true) {
+    await signalMembers({ common: cgroup }, SIGKILL);
+  }
 }
 
 /** Undefined for a container without a pod, which makes its own namespaces. */

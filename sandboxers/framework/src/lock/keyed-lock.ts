@@ -4,6 +4,8 @@ export interface KeyedLock {
   run<T>(key: string, owner: string, body: () => Promise<T>): Promise<T>;
   /** Who holds the key now, or undefined. */
   owner(key: string): string | undefined;
+  /** Settles when nothing holds any key. */
+  idle(): Promise<void>;
 }
 
 interface Held {
@@ -15,6 +17,12 @@ export function createKeyedLock(): KeyedLock {
   const held = new Map<string, Held>();
   return {
     owner: (key) => held.get(key)?.owner,
+
+    async idle() {
+      while (held.size > 0) {
+        await Promise.all([...held.values()].map(({ tail }) => tail));
+      }
+    },
 
     async run(key, owner, body) {
       const before = held.get(key);

@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import { Gauge, Registry } from "prom-client";
 import type { Logger } from "../log/logger.ts";
 import type { SandboxRegistry } from "../sandbox/sandbox-registry.ts";
+import { bindUnixSocket } from "../server/unix-listener.ts";
 
 /** Serves /metrics on `host:port` or on a unix socket, in Prometheus' text format. */
 export async function serveMetrics(address: string, sandboxes: SandboxRegistry, log: Logger): Promise<void> {
@@ -20,10 +21,15 @@ export async function serveMetrics(address: string, sandboxes: SandboxRegistry, 
       () => response.writeHead(500).end(),
     );
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(listenOptions(address), resolve);
-  });
+  const to = listenOptions(address);
+  if ("path" in to) {
+    await bindUnixSocket(server, to.path);
+  } else {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(to, resolve);
+    });
+  }
   server.unref();
   log.info({ address }, "serving metrics");
 }

@@ -14,6 +14,9 @@ const IPC_SYSCTLS = new Set([
   "kernel.shm_rmid_forced",
 ]);
 
+// A separator is never beside another: the name becomes a path below /proc/sys.
+const NAME = /^[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_-]+)*$/;
+
 /**
  * Throws INVALID_ARGUMENT for a sysctl that is not confined to a namespace of the pod: setting it would change the
  * host. Contract: runc's `libcontainer/configs/validate`, `sysctl`.
@@ -24,7 +27,7 @@ export function checkSysctls(
   id: string,
 ): void {
   for (const name of Object.keys(sysctls)) {
-    const reason = refuse(sysctlName(name), namespaces);
+    const reason = NAME.test(name) ? refuse(sysctlName(name), namespaces) : "is not the name of a sysctl";
     if (reason !== undefined) {
       throw invalidArgument(`sandbox ${id}: sysctl ${quote(name)} ${reason}`);
     }
@@ -43,9 +46,6 @@ function sysctlName(name: string): string {
 
 function refuse(name: string, namespaces: readonly Namespace[]): string | undefined {
   const has = (type: Namespace["type"]) => namespaces.some((namespace) => namespace.type === type);
-  if (name.includes("..")) {
-    return "is not the name of a sysctl";
-  }
   if (IPC_SYSCTLS.has(name) || name.startsWith("fs.mqueue.")) {
     return has("ipc") ? undefined : "needs an ipc namespace of the pod, which shares the host's";
   }

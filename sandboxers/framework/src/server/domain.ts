@@ -25,6 +25,8 @@ export interface Domain {
   readonly metrics: SandboxMetrics;
   /** To be done once, before anything else is asked. Throws StoreUnreadable. */
   recover(): Promise<void>;
+  /** Settles when nothing is being changed: calls that only wait do not count. */
+  idle(): Promise<void>;
 }
 
 export interface DomainParts {
@@ -52,6 +54,7 @@ export function createDomain({ sandboxer, store, monitors, log }: DomainParts): 
     control: createTaskControl(engine, lock),
     queries: createTaskQueries(engine),
     metrics: createSandboxMetrics(registry),
+    idle: () => lock.idle(),
     recover: () => recover({ kind, store, registry, monitors, sandboxes, engine, tasks, exits, log }),
   };
 }

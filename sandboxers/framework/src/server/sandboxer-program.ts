@@ -35,7 +35,9 @@ interface Flags {
 
 // Names with a leading dot are no namespaces.
 const MONITORS = ".monitors";
-const SHUTDOWN_GRACE_MS = 2_000;
+const SHUTDOWN_GRACE_MS = 30_000;
+// For the last answers to be sent.
+const ANSWER_MS = 20;
 
 /** Runs until a signal ends it. Exits with 1, and a line that says why, if it cannot begin. */
 export async function runSandboxer<C extends { readonly [K in keyof C]: string | number | boolean }>(
@@ -80,17 +82,19 @@ async function serve<C extends { readonly [K in keyof C]: string | number | bool
     async () => (await import("./grpc-server.ts")).createGrpcServer(domain, flags.listen, log),
     log,
   );
-  const listener = await listenOnUnixSocket(flags.listen, front);
   if (flags.metricsAddress !== undefined) {
     const { serveMetrics } = await import("../metrics/serve-metrics.ts");
     await serveMetrics(flags.metricsAddress, domain.registry, log);
   }
+  const listener = await listenOnUnixSocket(flags.listen, front);
 
   // Pods go on: their processes are their monitors' children, and their state is in the store.
   const stop = (signal: string) => {
     log.info({ signal }, "stopping; pods go on");
     listener.close();
+    // New calls are refused from now on; those that wait for an exit would never end.
     void ttrpc.shutdown(SHUTDOWN_GRACE_MS).then(() => process.exit(0));
+    void domain.idle().then(() => setTimeout(() => process.exit(0), ANSWER_MS));
   };
   process.once("SIGTERM", stop);
   process.once("SIGINT", stop);

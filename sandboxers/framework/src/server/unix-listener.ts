@@ -12,12 +12,18 @@ const BACKLOG = 4096;
  * one that is served, or that is no socket, is an error that says so.
  */
 export async function listenOnUnixSocket(path: string, onConnection: (socket: Socket) => void): Promise<Server> {
+  const server = createServer(onConnection);
+  await bindUnixSocket(server, path);
+  return server;
+}
+
+/** The same for a server that exists already: one of HTTP, say. */
+export async function bindUnixSocket(server: Server, path: string): Promise<void> {
   if (!path.startsWith("/") || Buffer.byteLength(path) > PATH_MAX) {
     throw new Error(`cannot listen on ${path}: expected an absolute path of at most ${PATH_MAX} bytes`);
   }
   mkdirSync(dirname(path), { recursive: true });
   await removeStale(path);
-  const server = createServer(onConnection);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => reject(new Error(`cannot listen on ${path}: ${error.message}`)));
     // Made while the listening call runs, so nobody can connect before the mode is set.
@@ -29,7 +35,6 @@ export async function listenOnUnixSocket(path: string, onConnection: (socket: So
     }
   });
   chmodSync(path, 0o600);
-  return server;
 }
 
 async function removeStale(path: string): Promise<void> {

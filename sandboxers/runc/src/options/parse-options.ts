@@ -34,7 +34,7 @@ export function parseRuncOptions(any: TypedBytes | undefined): RuncOptions | und
 
 function decode<T>(type: { readonly typeName: string; decode(bytes: Uint8Array): T }, any: TypedBytes): T {
   try {
-    return { ...type.decode(any.value) };
+    return type.decode(any.value);
   } catch (error) {
     throw invalidArgument(`the runtime options are no ${type.typeName}: ${errorText(error)}`);
   }

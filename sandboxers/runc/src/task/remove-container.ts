@@ -63,8 +63,10 @@ async function endProcess(monitor: Monitor, key: string): Promise<void> {
 async function releaseBundle({ monitor }: Sandbox, task: Task, { mounted }: TaskDetails): Promise<void> {
   const unmounted = mounted ? monitor.unmount(join(task.bundle, "rootfs")) : undefined;
   await Promise.all([unmounted, ...keysOf(task).map((key) => monitor.release(key))]);
-  for (const execId of Object.keys(task.record.execs)) {
-    rmSync(join(task.bundle, `${execId}.pid`), { force: true });
+  for (const name of ["init", ...Object.keys(task.record.execs)]) {
+    rmSync(join(task.bundle, `${name}.pid`), { force: true });
+    // An interrupted OCI runtime leaves its draft, and then refuses to make another.
+    rmSync(join(task.bundle, `.${name}.pid`), { force: true });
   }
 }
 

@@ -1,0 +1,60 @@
+import { expect } from "chai";
+import { repairMountSources } from "./mount-sources.ts";
+import type { PodFiles } from "./pod-files.ts";
+import { resolvConf } from "./resolv-conf.ts";
+
+const FILES: PodFiles = {
+  "/etc/hostname": "/pod/hostname",
+  "/etc/hosts": "/pod/hosts",
+  "/etc/resolv.conf": "/pod/resolv.conf",
+  "/dev/shm": "/pod/shm",
+};
+const annotations = { "io.kubernetes.cri.container-type": "container" };
+const exists = (path: string) => path === "/there";
+
+describe("a container's mounts in a pod that containerd made no files for", () => {
+  it("get the pod's own files for those that are missing", () => {
+    const mounts = [
+      { destination: "/proc", type: "proc", source: "proc" },
+      { destination: "/etc/hosts", source: "/gone/hosts", options: ["rbind"] },
+      { destination: "/etc/resolv.conf", source: "/there" },
+      { destination: "/dev/shm", source: "/gone/shm" },
+      { destination: "/etc/hostname", source: "/gone/hostname" },
+      { destination: "/data", source: "/gone/data" },
+    ];
+    const repaired = repairMountSources({ mounts, annotations }, FILES, exists);
+    expect(repaired?.map(({ source }) => source)).to.deep.equal([
+      "proc",
+      "/pod/hosts",
+      "/there",
+      "/pod/shm",
+      "/pod/hostname",
+      "/gone/data",
+    ]);
+    expect(repaired?.[1]?.options).to.deep.equal(["rbind"]);
+  });
+
+  it("get a hostname, which containerd leaves out", () => {
+    const repaired = repairMountSources({ mounts: [], annotations, root: { readonly: true } }, FILES, exists);
+    expect(repaired).to.deep.equal([
+      { destination: "/etc/hostname", type: "bind", source: "/pod/hostname", options: ["rbind", "rprivate", "ro"] },
+    ]);
+  });
+
+  it("are left alone if nothing is missing", () => {
+    const mounts = [{ destination: "/etc/hostname", source: "/there" }];
+    expect(repairMountSources({ mounts, annotations }, FILES, exists)).to.equal(undefined);
+    expect(repairMountSources({}, FILES, exists)).to.equal(undefined);
+  });
+});
+
+describe("a pod's resolv.conf", () => {
+  it("has its DNS config, and not a line more", () => {
+    expect(resolvConf({ servers: ["10.0.0.1", "10.0.0.2"], searches: ["a", "b"], options: ["ndots:5"] })).to.equal(
+      "search a b\nnameserver 10.0.0.1\nnameserver 10.0.0.2\noptions ndots:5\n",
+    );
+    expect(resolvConf({ servers: ["1.1.1.1\nnameserver 6.6.6.6"], searches: [], options: [] })).to.equal(
+      "nameserver 1.1.1.1 nameserver 6.6.6.6\n",
+    );
+  });
+});

@@ -1,0 +1,83 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { createNodeFixture, NAMESPACE, type NodeFixture } from "../testing/node-fixture.ts";
+import { rejects } from "../testing/rejects.ts";
+
+describe("a sandbox", () => {
+  let node: NodeFixture;
+  beforeEach(async () => {
+    node = await createNodeFixture();
+  });
+  afterEach(() => node.close());
+
+  const record = (id: string) => JSON.parse(readFileSync(join(node.dir, NAMESPACE, id, "sandbox.json"), "utf8"));
+
+  it("is created, started, waited for, stopped and removed", async () => {
+    const { sandboxes } = node.domain;
+    await sandboxes.create(node.sandboxRequest("pod"));
+    expect(record("pod").state).to.equal("created");
+    const { pid } = await sandboxes.start(NAMESPACE, "pod");
+    expect(existsSync(`/proc/${pid}`)).to.equal(true);
+    expect(record("pod")).to.include({ state: "ready", pid });
+    const waiting = sandboxes.wait(NAMESPACE, "pod");
+    await sandboxes.stop(NAMESPACE, "pod", 0);
+    expect((await waiting).status).to.equal(137);
+    expect(sandboxes.status(NAMESPACE, "pod").state).to.equal("SANDBOX_NOTREADY");
+    await sandboxes.shutdown(NAMESPACE, "pod");
+    expect(existsSync(join(node.dir, NAMESPACE))).to.equal(false);
+    expect(node.monitor.released).to.include("pod");
+  });
+
+  it("whose making fails leaves nothing behind, and can be made again", async () => {
+    const { sandboxes } = node.domain;
+    await rejects(sandboxes.create(node.sandboxRequest("pod", { netnsPath: "/fails" })), 3, /namespace fails/);
+    expect(existsSync(join(node.dir, NAMESPACE))).to.equal(false);
+    await sandboxes.create(node.sandboxRequest("pod"));
+  });
+
+  it("whose options are bad is refused before anything is made", async () => {
+    const request = node.sandboxRequest("pod", { options: { typeUrl: "bad", value: new Uint8Array() } });
+    await rejects(node.domain.sandboxes.create(request), 3, /bad options/);
+    expect(node.sandboxer.created).to.deep.equal([]);
+  });
+
+  it("is refused if there is one of that id", async () => {
+    await node.domain.sandboxes.create(node.sandboxRequest("pod"));
+    await rejects(node.domain.sandboxes.create(node.sandboxRequest("pod")), 6, /already exists/);
+  });
+
+  it("is not found if there is none", async () => {
+    await rejects(node.domain.sandboxes.start(NAMESPACE, "pod"), 5, /does not exist/);
+    await rejects(node.domain.sandboxes.shutdown(NAMESPACE, "pod"), 5, /does not exist/);
+  });
+
+  it("is refused if its id would leave the state directory", async () => {
+    await rejects(node.domain.sandboxes.create(node.sandboxRequest("../x")), 3, /must match/);
+    await rejects(node.domain.sandboxes.create(node.sandboxRequest("x", { namespace: "a/b" })), 3, /must match/);
+  });
+
+  it("cannot be started twice", async () => {
+    await node.domain.sandboxes.create(node.sandboxRequest("pod"));
+    await node.domain.sandboxes.start(NAMESPACE, "pod");
+    await rejects(node.domain.sandboxes.start(NAMESPACE, "pod"), 9, /is ready/);
+  });
+
+  it("takes its tasks with it", async () => {
+    const { sandboxes, tasks, queries, registry } = node.domain;
+    await sandboxes.create(node.sandboxRequest("pod"));
+    await sandboxes.start(NAMESPACE, "pod");
+    const sandbox = registry.get(NAMESPACE, "pod");
+    await tasks.create(sandbox, node.taskRequest("c1", "sleep 1000"), 0);
+    const waiting = queries.wait(sandbox, "c1", "");
+    await sandboxes.shutdown(NAMESPACE, "pod");
+    expect((await waiting).status).to.equal(137);
+    expect(node.sandboxer.discarded).to.deep.equal(["c1"]);
+  });
+
+  it("starts a monitor of its own if nobody brought one", async () => {
+    await node.domain.sandboxes.create(node.sandboxRequest("pod", { monitorAddress: "" }));
+    expect(record("pod").monitorAddress).to.match(/own0$/);
+    expect((await node.domain.sandboxes.start(NAMESPACE, "pod")).pid).to.be.greaterThan(0);
+  });
+});

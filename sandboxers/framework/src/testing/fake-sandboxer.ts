@@ -1,0 +1,115 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ErrorCode, invalidArgument, isCode, notFound } from "../error/sandbox-error.ts";
+import type { SpawnRequest } from "../monitor/monitor.ts";
+import { goPlatform } from "../sandbox/platform.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { Sandboxer } from "../sandbox/sandboxer.ts";
+import type { Task } from "../task/task.ts";
+import { processKey } from "../task/task-record.ts";
+
+const SIGKILL = 9;
+
+/** For tests only: sandboxes and tasks that are plain processes, `command` in the bundle telling which. */
+export function createFakeSandboxer(): Sandboxer & { readonly created: string[]; readonly discarded: string[] } {
+  const created: string[] = [];
+  const discarded: string[] = [];
+
+  async function end(sandbox: Sandbox, key: string): Promise<void> {
+    try {
+      await sandbox.monitor.signal(key, SIGKILL);
+      await sandbox.monitor.wait(key);
+    } catch (error) {
+      if (!isCode(error, ErrorCode.NOT_FOUND)) {
+        throw error;
+      }
+    }
+    await sandbox.monitor.release(key);
+  }
+
+  const keys = (task: Task) => ["", ...Object.keys(task.record.execs)].map((execId) => processKey(task.id, execId));
+
+  return {
+    created,
+    discarded,
+    kind: "fake",
+    platform: goPlatform(),
+    parseOptions(options) {
+      if (options?.typeUrl === "bad") {
+        throw invalidArgument("bad options");
+      }
+      return {};
+    },
+    async create(sandbox, request) {
+      created.push(request.id);
+      if (request.netnsPath === "/fails") {
+        throw invalidArgument("the network namespace fails");
+      }
+      sandbox.update({ engine: { made: true } });
+    },
+    start: (sandbox) => sandbox.monitor.spawn(spawnRequest(sandbox.id, ["/bin/sleep", "1000"])),
+    wait: async (sandbox) => (await sandbox.monitor.wait(sandbox.id)).exit,
+    stop: (sandbox) => end(sandbox, sandbox.id),
+    async remove() {},
+    tasks: {
+      async create(sandbox, task) {
+        const command = readFileSync(join(task.bundle, "command"), "utf8");
+        if (command === "fail") {
+          throw invalidArgument("the runtime fails");
+        }
+        return await sandbox.monitor.spawn(spawnRequest(task.id, ["/bin/sh", "-c", command]));
+      },
+      start: async (_sandbox, task) => task.record.pid,
+      hasStarted: async () => true,
+      async delete(sandbox, task) {
+        await Promise.all(keys(task).map((key) => end(sandbox, key)));
+      },
+      async discard(sandbox, task) {
+        discarded.push(task.id);
+        await Promise.all(keys(task).map((key) => end(sandbox, key)));
+      },
+      startExec: (sandbox, task, exec) =>
+        sandbox.monitor.spawn(
+          spawnRequest(processKey(task.id, exec.id), (JSON.parse(exec.spec ?? "{}") as { args: string[] }).args),
+        ),
+      deleteExec: (sandbox, task, execId) => sandbox.monitor.release(processKey(task.id, execId)),
+      wait: async (sandbox, task, execId) => (await sandbox.monitor.wait(processKey(task.id, execId))).exit,
+      async initExited() {},
+      async signal(sandbox, task, execId, signal) {
+        try {
+          await sandbox.monitor.signal(processKey(task.id, execId), signal);
+        } catch (error) {
+          throw isCode(error, ErrorCode.NOT_FOUND) ? notFound("process already finished") : error;
+        }
+      },
+      async pause() {},
+      async resume() {},
+      async update() {},
+      async checkpoint() {},
+      async resize() {},
+      async closeStdin() {},
+      pids: (_sandbox, task) => [task.record.pid],
+      async stats() {
+        return { version: 2, metrics: { pids: { current: 1, limit: 2 } } };
+      },
+    },
+  };
+}
+
+function spawnRequest(key: string, argv: string[]): SpawnRequest {
+  return {
+    key,
+    argv,
+    env: [],
+    cwd: "/",
+    namespaces: [],
+    uidMappings: [],
+    gidMappings: [],
+    cgroupProcs: [],
+    hostname: "",
+    domainname: "",
+    sysctls: {},
+    emptyRoot: false,
+    parentDeathSignal: 0,
+  };
+}
