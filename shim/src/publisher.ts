@@ -14,8 +14,8 @@ export interface Publisher {
 }
 
 const CALL_TIMEOUT_MS = 5_000;
-const FIRST_RETRY_MS = 50;
-const LAST_RETRY_MS = 2_000;
+// Not sooner: a containerd that was just restarted takes events before anyone in it (CRI) has asked for them.
+const RETRY_MS = 1_000;
 /** Of a pod whose containerd does not come back: the oldest are dropped, and the log says so. */
 const QUEUE_LIMIT = 10_000;
 
@@ -56,7 +56,6 @@ class QueuePublisher implements Publisher {
 
   private async send(): Promise<void> {
     this.sending = true;
-    let retryMs = FIRST_RETRY_MS;
     for (let head = this.queue[0]; head; head = this.queue[0]) {
       try {
         await this.connected().call("containerd.services.events.ttrpc.v1.Events", "Forward", head, {
@@ -65,13 +64,11 @@ class QueuePublisher implements Publisher {
         });
         // The queue may have lost its head meanwhile.
         if (this.queue[0] === head) this.queue.shift();
-        retryMs = FIRST_RETRY_MS;
       } catch (error) {
         this.log.debug("event not taken yet", { error, queued: this.queue.length });
         this.client?.close();
         this.client = undefined;
-        await sleep(retryMs);
-        retryMs = Math.min(2 * retryMs, LAST_RETRY_MS);
+        await sleep(RETRY_MS);
       }
     }
     this.sending = false;

@@ -74,9 +74,7 @@ export function createSandboxTask({ sandboxCalls, monitorAddress, log }: TaskSer
         case "State":
           return Promise.resolve(state(task));
         case "Pids":
-          return Promise.resolve(
-            api.PidsResponse.encode({ processes: task.init.exit ? [] : [{ pid: task.init.pid }] }),
-          );
+          return Promise.resolve(api.PidsResponse.encode({ processes: [{ pid: task.init.pid }] }));
         case "Kill":
           return kill(task, payload);
         case "ResizePty":

@@ -1,5 +1,5 @@
 import * as sys from "sys";
-import { readBundleSpec } from "./bundle.ts";
+import { readBundleSpec, writeBundleRecord } from "./bundle.ts";
 import type { Flags } from "./flags.ts";
 import { requireIdentifier } from "./identifier.ts";
 import {
@@ -28,7 +28,8 @@ const OOM_SCORE_MAX = 1000;
 export function start(flags: Flags, programName: string, env: ReadonlyMap<string, string>): string {
   requireIdentifier("-namespace", flags.namespace);
   requireIdentifier("-id", flags.id);
-  const { sandboxId } = readBundleSpec(sys.getcwd(), flags.id);
+  const bundle = sys.getcwd();
+  const { role, sandboxId } = readBundleSpec(bundle, flags.id);
   requireIdentifier("the pod's id in config.json", sandboxId);
   const sandboxer = chooseSandboxer(programName, readAllInput(), readText);
   const address = socketAddress(flags.address, flags.namespace, sandboxId);
@@ -41,6 +42,7 @@ export function start(flags: Flags, programName: string, env: ReadonlyMap<string
   try {
     requireAnswering(sandboxer);
     writeAddress(address);
+    writeBundleRecord(bundle, { role, sandboxId, sandboxer: sandboxer.name, socket: sandboxer.socket });
     forkShim({
       namespace: flags.namespace,
       sandboxId,

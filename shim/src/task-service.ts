@@ -52,6 +52,7 @@ class Service implements TaskService {
       Delete: (payload, context) => this.delete(payload, context),
       Exec: (payload, context) => this.exec(payload, context),
       Wait: (payload) => this.wait(payload),
+      Pids: (payload, context) => this.pids(payload, context),
       Pause: (payload, context) => this.change(payload, context, (task) => parts.events.paused(task)),
       Resume: (payload, context) => this.change(payload, context, (task) => parts.events.resumed(task)),
       Checkpoint: (payload, context) =>
@@ -165,6 +166,16 @@ class Service implements TaskService {
     const { id, execId } = this.target(payload);
     const { status, exitedAt } = await this.parts.pod.task(id).process(execId).exited();
     return api.WaitResponse.encode({ exitStatus: status, exitedAt });
+  }
+
+  /**
+   * Never empty: a containerd that was restarted takes a task without processes for a leaked one, and deletes it
+   * before anyone has heard how it ended (runtime/v2/shim_load.go). One that has exited still has its pid.
+   */
+  private async pids(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
+    const { pid, exit } = this.parts.pod.task(this.target(payload).id).init;
+    if (exit) return api.PidsResponse.encode({ processes: [{ pid }] });
+    return this.forward(payload, context);
   }
 
   private async delete(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {

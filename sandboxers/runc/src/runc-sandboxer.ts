@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { hierarchies } from "@kuasar/framework/cgroup/hierarchies";
 import { signalMembers } from "@kuasar/framework/cgroup/members";
-import { createPodCgroup, removePodCgroup } from "@kuasar/framework/cgroup/pod-cgroup";
+import { createPodCgroup } from "@kuasar/framework/cgroup/pod-cgroup";
+import { removeCgroup } from "@kuasar/framework/cgroup/remove-cgroup";
 import { ErrorCode, invalidArgument, isCode } from "@kuasar/framework/error/sandbox-error";
 import type { Logger } from "@kuasar/framework/log/logger";
 import { readSpec } from "@kuasar/framework/oci/read-spec";
@@ -81,7 +82,7 @@ export function createRuncSandboxer(config: RuncConfig, log: Logger): Sandboxer 
         await releasePodFiles(join(sandbox.directory, FILES), sandbox.monitor);
         if (plan.cgroup !== "") {
           await endStrays(sandbox, plan.cgroup);
-          const left = await removePodCgroup(hierarchies(), plan.cgroup);
+          const left = await removeCgroup(hierarchies(), { common: plan.cgroup });
           if (left.length > 0) {
             log.warn(
               { sandbox: sandbox.id, left },

@@ -1,12 +1,10 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { errno, errorText, failedPrecondition } from "../error/sandbox-error.ts";
 import type { OciResources } from "../oci/spec.ts";
 import { cgroupFolder, type Hierarchies, type Hierarchy, workingHierarchies } from "./hierarchies.ts";
+import { tryRemoveFolder } from "./remove-cgroup.ts";
 import { resourceFiles } from "./resource-files.ts";
-
-const REMOVE_ATTEMPTS = 50;
 
 /**
  * Makes the cgroup `path` in every working hierarchy, sets its limits, and answers with the `cgroup.procs` files that
@@ -27,24 +25,11 @@ export function createPodCgroup(all: Hierarchies, path: string, resources: OciRe
     }
   } catch (error) {
     for (const folder of made) {
-      tryRemove(folder);
+      tryRemoveFolder(folder);
     }
     throw failedPrecondition(`cgroup ${path} cannot be made: ${errorText(error)}`);
   }
   return procs;
-}
-
-/** Removes the cgroup everywhere, once its last process has gone. Answers with the folders that would not go. */
-export async function removePodCgroup(all: Hierarchies, path: string): Promise<string[]> {
-  let left = workingHierarchies(all).map((hierarchy) => cgroupFolder(hierarchy, path));
-  for (let attempt = 0; attempt < REMOVE_ATTEMPTS; attempt++) {
-    left = left.filter((folder) => !tryRemove(folder));
-    if (left.length === 0) {
-      break;
-    }
-    await sleep(Math.min(1 + attempt, 20));
-  }
-  return left;
 }
 
 function makeFolder(hierarchy: Hierarchy, folder: string): void {
@@ -104,32 +89,5 @@ function writeLimit(file: string, value: string): void {
     if (errno(error) !== "ENOENT") {
       throw error;
     }
-  }
-}
-
-function tryRemove(folder: string): boolean {
-  try {
-    rmdirSync(folder);
-    return true;
-  } catch (error) {
-    if (errno(error) === "ENOENT") {
-      return true;
-    }
-    if (errno(error) === "EBUSY" || errno(error) === "ENOTEMPTY") {
-      for (const child of children(folder)) {
-        tryRemove(child);
-      }
-    }
-    return false;
-  }
-}
-
-function children(folder: string): string[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => join(folder, entry.name));
-  } catch {
-    return [];
   }
 }

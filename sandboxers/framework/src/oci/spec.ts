@@ -43,6 +43,7 @@ export interface OciLinux {
   gidMappings?: OciIdMapping[];
   sysctl?: Record<string, string>;
   cgroupsPath?: string;
+  intelRdt?: unknown;
   resources?: OciResources;
 }
 

@@ -1,5 +1,8 @@
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect } from "chai";
-import { repairMountSources } from "./mount-sources.ts";
+import { removeStandIns, repairMountSources, type SourceKind } from "./mount-sources.ts";
 import type { PodFiles } from "./pod-files.ts";
 import { resolvConf } from "./resolv-conf.ts";
 
@@ -10,7 +13,10 @@ const FILES: PodFiles = {
   "/dev/shm": "/pod/shm",
 };
 const annotations = { "io.kubernetes.cri.container-type": "container" };
-const exists = (path: string) => path === "/there";
+const kindOf = (path: string): SourceKind => {
+  if (path === "/there") return "file";
+  return path.startsWith("/made/") ? "empty folder" : "missing";
+};
 
 describe("a container's mounts in a pod that containerd made no files for", () => {
   it("get the pod's own files for those that are missing", () => {
@@ -22,7 +28,7 @@ describe("a container's mounts in a pod that containerd made no files for", () =
       { destination: "/etc/hostname", source: "/gone/hostname" },
       { destination: "/data", source: "/gone/data" },
     ];
-    const repaired = repairMountSources({ mounts, annotations }, FILES, exists);
+    const repaired = repairMountSources({ mounts, annotations }, FILES, kindOf);
     expect(repaired?.map(({ source }) => source)).to.deep.equal([
       "proc",
       "/pod/hosts",
@@ -35,7 +41,7 @@ describe("a container's mounts in a pod that containerd made no files for", () =
   });
 
   it("get a hostname, which containerd leaves out", () => {
-    const repaired = repairMountSources({ mounts: [], annotations, root: { readonly: true } }, FILES, exists);
+    const repaired = repairMountSources({ mounts: [], annotations, root: { readonly: true } }, FILES, kindOf);
     expect(repaired).to.deep.equal([
       { destination: "/etc/hostname", type: "bind", source: "/pod/hostname", options: ["rbind", "rprivate", "ro"] },
     ]);
@@ -43,8 +49,40 @@ describe("a container's mounts in a pod that containerd made no files for", () =
 
   it("are left alone if nothing is missing", () => {
     const mounts = [{ destination: "/etc/hostname", source: "/there" }];
-    expect(repairMountSources({ mounts, annotations }, FILES, exists)).to.equal(undefined);
-    expect(repairMountSources({}, FILES, exists)).to.equal(undefined);
+    expect(repairMountSources({ mounts, annotations }, FILES, kindOf)).to.equal(undefined);
+    expect(repairMountSources({}, FILES, kindOf)).to.equal(undefined);
+  });
+});
+
+describe("the empty folders that containerd makes in place of a pod's files", () => {
+  it("are replaced", () => {
+    const mounts = [
+      { destination: "/etc/hosts", source: "/made/hosts" },
+      { destination: "/dev/shm", source: "/made/shm" },
+      { destination: "/data", source: "/made/data" },
+    ];
+    const repaired = repairMountSources({ mounts }, FILES, kindOf);
+    expect(repaired?.map(({ source }) => source)).to.deep.equal(["/pod/hosts", "/pod/shm", "/made/data"]);
+  });
+
+  it("are removed, but nothing that holds something or is another pod's", () => {
+    const top = mkdtempSync(join(tmpdir(), "stand-ins-"));
+    try {
+      const [mine, other, full] = ["mine", "other", "full"].map((id) => join(top, "sandboxes", id));
+      for (const folder of [mine, other, full]) mkdirSync(join(folder as string, "hosts"), { recursive: true });
+      writeFileSync(join(full as string, "kept"), "");
+      const before = [mine, other, full].map((folder) => ({
+        destination: "/etc/hosts",
+        source: join(folder as string, "hosts"),
+      }));
+      removeStandIns(before, [], "mine");
+      expect([mine, other].map((folder) => existsSync(folder as string))).to.deep.equal([false, true]);
+      removeStandIns(before, [], "full");
+      expect(existsSync(join(full as string, "hosts"))).to.equal(false);
+      expect(existsSync(join(full as string, "kept"))).to.equal(true);
+    } finally {
+      rmSync(top, { recursive: true });
+    }
   });
 });
 

@@ -1,8 +1,12 @@
-import { existsSync } from "node:fs";
+import { readdirSync, rmdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import type { OciMount, OciSpec } from "../oci/spec.ts";
-import { POD_FILE_DESTINATIONS, type PodFiles } from "./pod-files.ts";
+import { POD_FILE_DESTINATIONS, type PodFileDestination, type PodFiles } from "./pod-files.ts";
 
 const CONTAINER_TYPE = "io.kubernetes.cri.container-type";
+
+/** What a mount's source is on the host. */
+export type SourceKind = "missing" | "file" | "folder" | "empty folder";
 
 /**
  * The container's mounts with the pod's own files in place of those that containerd names but has not made, or
@@ -12,13 +16,13 @@ const CONTAINER_TYPE = "io.kubernetes.cri.container-type";
 export function repairMountSources(
   spec: OciSpec,
   files: PodFiles,
-  exists: (path: string) => boolean = existsSync,
+  kindOf: (path: string) => SourceKind = sourceKind,
 ): OciMount[] | undefined {
   const mounts = spec.mounts ?? [];
   let changed = false;
   const repaired = mounts.map((mount) => {
     const destination = POD_FILE_DESTINATIONS.find((candidate) => candidate === mount.destination);
-    if (destination === undefined || mount.source === undefined || !isMissingFile(mount, exists)) {
+    if (destination === undefined || !isStandIn(mount, destination, kindOf)) {
       return mount;
     }
     changed = true;
@@ -38,7 +42,58 @@ export function repairMountSources(
   return changed ? repaired : undefined;
 }
 
-function isMissingFile(mount: OciMount, exists: (path: string) => boolean): boolean {
-  const source = mount.source ?? "";
-  return source.startsWith("/") && !exists(source);
+/**
+ * containerd makes an empty folder of every mount source that is not there (pkg/cri/opts), and with
+ * `sandbox_mode = "shim"` that is what it has in place of a pod's files.
+ */
+function isStandIn(
+  { source = "" }: OciMount,
+  destination: PodFileDestination,
+  kindOf: (path: string) => SourceKind,
+): boolean {
+  if (!source.startsWith("/")) {
+    return false;
+  }
+  const kind = kindOf(source);
+  if (kind === "missing" || kind === "empty folder") {
+    return destination !== "/dev/shm" || kind === "missing" || source.endsWith("/shm");
+  }
+  return false;
+}
+
+function sourceKind(path: string): SourceKind {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) {
+    return "missing";
+  }
+  if (!found.isDirectory()) {
+    return "file";
+  }
+  return readdirSync(path).length === 0 ? "empty folder" : "folder";
+}
+
+/**
+ * Removes the empty folders that {@link repairMountSources} replaced, and the folder of the pod that they are in: nobody
+ * else ever does. Only folders that are empty can go, and only those below one that is named for the sandbox.
+ */
+export function removeStandIns(before: readonly OciMount[], after: readonly OciMount[], sandboxId: string): void {
+  const kept = new Set(after.map(({ source }) => source));
+  for (const { source } of before) {
+    if (source === undefined || kept.has(source) || !dirname(source).endsWith(`/sandboxes/${sandboxId}`)) {
+      continue;
+    }
+    removeIfEmpty(source);
+    removeIfEmpty(dirname(source));
+  }
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ENOENT" && code !== "ENOTEMPTY" && code !== "EBUSY") {
+      throw error;
+    }
+  }
 }

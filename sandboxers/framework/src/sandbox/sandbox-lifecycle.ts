@@ -88,7 +88,9 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
       await sandboxer.create(sandbox, request);
       sandbox.update({ state: "created" });
     } catch (error) {
-      await removeLocked(sandbox);
+      await removeLocked(sandbox).catch((left: unknown) => {
+        log.error({ sandbox: id, err: errorText(left) }, "a half-made sandbox cannot be removed, and waits to be");
+      });
       throw error;
     }
   }

@@ -14,6 +14,9 @@ export interface RequestContext {
   readonly timeoutMs: number;
 }
 
+// What fits the 32 bits that the monitor takes.
+const TIMEOUT_MAX_MS = 0x7fff_ffff;
+
 const NAMESPACE = "containerd-namespace-ttrpc";
 const SANDBOX_ID = "kuasar-sandbox-id";
 const MONITOR_ADDRESS = "kuasar-monitor-address";
@@ -35,7 +38,7 @@ export function requestContext({ metadata, deadline }: CallContext): RequestCont
     sandboxId,
     monitorAddress: first(metadata, MONITOR_ADDRESS),
     lone: first(metadata, LONE_CONTAINER) === "1",
-    timeoutMs: deadline === undefined ? 0 : Math.max(1, deadline - Date.now()),
+    timeoutMs: deadline === undefined ? 0 : Math.min(Math.max(1, Math.ceil(deadline - Date.now())), TIMEOUT_MAX_MS),
   };
 }
 

@@ -106,6 +106,11 @@ export function createRuntimeCommands(binary: string): RuntimeCommands {
       // The log's last error must be this command's own.
       rmSync(log, { force: true });
       const what = "failed to delete task";
+      if (force && findProgram(binary) === undefined) {
+        // Its processes have ended: what a runtime that is not there any more, or never was, has kept is of no use.
+        rmSync(join(container.root, container.id), { recursive: true, force: true });
+        return;
+      }
       const command = force ? ["delete", "--force", container.id] : ["delete", container.id];
       const result = await container.monitor.run({
         argv: argv(what, container, command),

@@ -1,3 +1,4 @@
+import type { CgroupPaths } from "@kuasar/framework/cgroup/cgroup-paths";
 import type { Monitor, Stdio } from "@kuasar/framework/monitor/monitor";
 
 /** An OCI runtime, by what it is asked to do. Everything throws SandboxError, with the runtime's own words. */
@@ -34,6 +35,8 @@ export interface Container {
   readonly noNewKeyring: boolean;
   /** The spec has hooks that the runtime may want to run when the container starts. */
   readonly hooksAtStart: boolean;
+  /** Set if removing these and the runtime's own folder is all there is to deleting the container, once it has ended. */
+  readonly plainCgroup?: CgroupPaths;
 }
 
 export interface RuntimeExec {

@@ -1,8 +1,9 @@
 import { createRuntimeCommands } from "./command-line.ts";
 import { isExecFifoThere, releaseExecFifo } from "./exec-fifo.ts";
 import type { OciRuntime } from "./oci-runtime.ts";
+import { removeStateFolder } from "./state-folder.ts";
 
-/** runc, and whatever behaves like it. Its `start`, a process of several milliseconds, is done without it. */
+/** runc, and whatever behaves like it. Its plain `start` and `delete`, a process of several ms each, are done without. */
 export function createRunc(binary: string): OciRuntime {
   const commands = createRuntimeCommands(binary);
   return {
@@ -12,6 +13,12 @@ export function createRunc(binary: string): OciRuntime {
       if (container.hooksAtStart || !(await releaseExecFifo(container.root, container.id))) {
         // runc knows why it cannot be started, and says so.
         await commands.start(container, timeoutMs);
+      }
+    },
+
+    async delete(container, force) {
+      if (force || !(await removeStateFolder(container))) {
+        await commands.delete(container, force);
       }
     },
 

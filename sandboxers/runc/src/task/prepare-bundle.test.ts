@@ -20,6 +20,7 @@ describe("a container's bundle", () => {
     expect(prepareSpec(bundle, undefined, undefined)).to.deep.equal({
       hooksAtStart: false,
       killOnExit: false,
+      plainDelete: true,
       wantedCgroup: "/k8s.io/c1",
     });
     expect(statSync(config()).ino).to.equal(before);
@@ -28,8 +29,12 @@ describe("a container's bundle", () => {
   it("is one whose other processes are ended with the first, unless its pid namespace does that", () => {
     write({ linux: { namespaces: [{ type: "pid", path: "/proc/1/ns/pid" }] } });
     expect(prepareSpec(bundle, undefined, undefined).killOnExit).to.equal(true);
-    write({ hooks: { poststart: [{ path: "/x" }] } });
-    expect(prepareSpec(bundle, undefined, undefined)).to.include({ killOnExit: true, hooksAtStart: true });
+    write({ hooks: { poststart: [{ path: "/x" }], poststop: [{ path: "/x" }] } });
+    expect(prepareSpec(bundle, undefined, undefined)).to.include({
+      killOnExit: true,
+      hooksAtStart: true,
+      plainDelete: false,
+    });
   });
 
   it("gets a version that its runtime accepts, and everything else stays", () => {

@@ -4,14 +4,17 @@ import { resolveCgroupsPath } from "@kuasar/framework/cgroup/cgroups-path";
 import { errno, invalidArgument } from "@kuasar/framework/error/sandbox-error";
 import { readSpec, SPEC_FILE } from "@kuasar/framework/oci/read-spec";
 import type { OciSpec } from "@kuasar/framework/oci/spec";
-import { repairMountSources } from "@kuasar/framework/pod-files/mount-sources";
+import { removeStandIns, repairMountSources } from "@kuasar/framework/pod-files/mount-sources";
 import type { PodFiles } from "@kuasar/framework/pod-files/pod-files";
 import { writeFileAtomically } from "@kuasar/framework/store/atomic-file";
+
+const SANDBOX_ID = "io.kubernetes.cri.sandbox-id";
 
 /** What the container's spec says that this sandboxer must know. */
 export interface SpecFacts {
   readonly hooksAtStart: boolean;
   readonly killOnExit: boolean;
+  readonly plainDelete: boolean;
   readonly wantedCgroup: string;
 }
 
@@ -31,11 +34,13 @@ export function prepareSpec(
   const repaired = repair(spec, podFiles, specVersion);
   if (repaired !== undefined) {
     writeFileAtomically(join(bundle, SPEC_FILE), JSON.stringify(repaired), 0o644);
+    removeStandIns(spec.mounts ?? [], repaired.mounts ?? [], spec.annotations?.[SANDBOX_ID] ?? "");
   }
   const ownPids = (spec.linux?.namespaces ?? []).some(({ type, path }) => type === "pid" && !path);
   return {
     hooksAtStart: (spec.hooks?.poststart ?? []).length > 0,
     killOnExit: !ownPids,
+    plainDelete: (spec.hooks?.poststop ?? []).length === 0 && spec.linux?.intelRdt === undefined,
     wantedCgroup: resolveCgroupsPath(spec.linux?.cgroupsPath ?? ""),
   };
 }

@@ -2,7 +2,7 @@ import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { hierarchies } from "@kuasar/framework/cgroup/hierarchies";
 import { signalMembers } from "@kuasar/framework/cgroup/members";
-import { removePodCgroup } from "@kuasar/framework/cgroup/pod-cgroup";
+import { removeCgroup } from "@kuasar/framework/cgroup/remove-cgroup";
 import { ErrorCode, isCode, unavailable } from "@kuasar/framework/error/sandbox-error";
 import type { Monitor } from "@kuasar/framework/monitor/monitor";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
@@ -43,7 +43,7 @@ export async function discardContainer(choice: RuntimeChoice, sandbox: Sandbox, 
   }
   if (cgroup !== undefined) {
     // An OCI runtime that was interrupted does not know what it has made already.
-    await removePodCgroup(hierarchies(), cgroup.common);
+    await removeCgroup(hierarchies(), cgroup);
   }
   await releaseBundle(sandbox, task, details);
 }

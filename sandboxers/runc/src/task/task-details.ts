@@ -14,6 +14,8 @@ export interface TaskDetails {
   readonly hooksAtStart: boolean;
   /** Other processes may outlive the init process, which has no pid namespace of its own. */
   readonly killOnExit: boolean;
+  /** Deleting it takes no hook and nothing else but the removal of its cgroups. */
+  readonly plainDelete: boolean;
   /** Something was mounted on the bundle's rootfs. */
   readonly mounted: boolean;
   /** The cgroup that the spec asks for, below the root of every hierarchy; "" if it does not say. */
@@ -41,7 +43,8 @@ export function asStored(details: TaskDetails): JsonObject {
 }
 
 /** The container as its OCI runtime is told of it. */
-export function containerOf(sandbox: Sandbox, task: Task, { options, hooksAtStart }: TaskDetails): Container {
+export function containerOf(sandbox: Sandbox, task: Task, details: TaskDetails): Container {
+  const { options, hooksAtStart, plainDelete, cgroup } = details;
   return {
     monitor: sandbox.monitor,
     id: task.id,
@@ -51,5 +54,7 @@ export function containerOf(sandbox: Sandbox, task: Task, { options, hooksAtStar
     noPivotRoot: options.noPivotRoot,
     noNewKeyring: options.noNewKeyring,
     hooksAtStart,
+    // systemd keeps account of its own cgroups.
+    ...(plainDelete && !options.systemdCgroup && cgroup && { plainCgroup: cgroup }),
   };
 }

@@ -1,0 +1,24 @@
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { hierarchies } from "@kuasar/framework/cgroup/hierarchies";
+import { removeCgroup } from "@kuasar/framework/cgroup/remove-cgroup";
+import type { Container } from "./oci-runtime.ts";
+
+const STATE_FILE = "state.json";
+
+/**
+ * Deletes a container that has ended and needs no more than this, as `runc delete` does: its cgroups, then runc's
+ * folder for it. False if it is not that simple; what has been removed until then is no loss to runc itself.
+ * Contract: runc's `libcontainer/state_linux.go`, destroy.
+ */
+export async function removeStateFolder({ root, id, plainCgroup }: Container): Promise<boolean> {
+  const folder = join(root, id);
+  if (plainCgroup === undefined || !existsSync(join(folder, STATE_FILE))) {
+    return false;
+  }
+  if ((await removeCgroup(hierarchies(), plainCgroup)).length > 0) {
+    return false;
+  }
+  rmSync(folder, { recursive: true, force: true });
+  return true;
+}
