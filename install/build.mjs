@@ -2,7 +2,7 @@
 // Makes every program under its own name in dist/bin. Native programs are TypeScript bundled by esbuild, compiled to
 // bytecode by QuickJS, and linked with shim/native into one static file; the others are bundles for Node.
 import { execFile } from "node:child_process";
-import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -17,8 +17,8 @@ const work = join(top, ".cache", "build");
 const nativeSources = join(top, "shim", "native");
 
 const NATIVE_PROGRAMS = [
-  { name: "containerd-shim-kuasar-v2", entry: "shim/src/main.ts" },
-  { name: "kuasar-monitor", entry: "shim/src/monitor/main.ts" },
+  { name: "containerd-shim-kuasar-v2", command: "shim/src/main.ts", server: "shim/src/server.ts" },
+  { name: "kuasar-monitor", command: "shim/src/monitor/main.ts", server: "shim/src/monitor/server.ts" },
 ];
 
 // Upstream's runtime types, one a sandboxer: the shim reads the sandboxer from its own name.
@@ -32,8 +32,9 @@ const NODE_PROGRAMS = [
   { name: "kuasar", entry: "install/src/main.ts", flags: ["--no-warnings"] },
 ];
 
-async function bundleNative({ name, entry }, { qjsc }) {
-  const bundle = join(work, `${name}.js`);
+/** Bytecode as C source, for one of a native program's two bundles: its command, and the server that it may become. */
+async function bundleNative(name, part, entry, { qjsc }) {
+  const bundle = join(work, `${name}-${part}.js`);
   await build({
     entryPoints: [join(top, entry)],
     outfile: bundle,
@@ -46,10 +47,10 @@ async function bundleNative({ name, entry }, { qjsc }) {
     external: ["sys"],
     logLevel: "warning",
   });
-  const code = join(work, `${name}.c`);
+  const code = join(work, `${name}-${part}.c`);
   const [loader, ...args] = qjsc;
   // -ss: without the source and without debug information, which would be kept in the memory of each process.
-  await run(loader, [...args, "-c", "-ss", "-m", "-M", "sys", "-N", "bundle_bytecode", "-o", code, bundle]);
+  await run(loader, [...args, "-c", "-ss", "-m", "-M", "sys", "-N", `${part}_bytecode`, "-o", code, bundle]);
   return code;
 }
 
@@ -65,11 +66,11 @@ async function compileRuntime({ includeDir, gcc }) {
   );
 }
 
-async function linkNative({ name }, code, objects, { libquickjs, gcc }) {
+async function linkNative(name, code, objects, { libquickjs, gcc }) {
   const program = join(bin, name);
   rmSync(program, { force: true });
   const flags = ["-O2", "-static", "-s", "-Wl,--gc-sections", "-Wl,-z,relro,-z,now"];
-  await run(gcc, [...flags, "-o", program, code, ...objects, libquickjs, "-lm", "-lpthread"]);
+  await run(gcc, [...flags, "-o", program, ...code, ...objects, libquickjs, "-lm", "-lpthread"]);
 }
 
 async function bundleNode({ name, entry, flags }) {
@@ -105,8 +106,13 @@ async function main() {
   const parts = await buildParts();
   const objects = await compileRuntime(parts);
   for (const program of NATIVE_PROGRAMS) {
-    await linkNative(program, await bundleNative(program, parts), objects, parts);
-    process.stderr.write(`dist/bin/${program.name}: ${readFileSync(join(bin, program.name)).length} bytes\n`);
+    const { name, command, server } = program;
+    const code = [
+      await bundleNative(name, "command", command, parts),
+      await bundleNative(name, "server", server, parts),
+    ];
+    await linkNative(name, code, objects, parts);
+    process.stderr.write(`dist/bin/${name}: ${statSync(join(bin, name)).size} bytes\n`);
   }
   for (const link of SHIM_LINKS) {
     rmSync(join(bin, link), { force: true });

@@ -1,12 +1,14 @@
-// A static program around one bundle of JavaScript, compiled to bytecode: QuickJS, the module "sys", and main().
+// A static program around two bundles of JavaScript, compiled to bytecode: a command, which is over in milliseconds,
+// and the server that it may become, which lives as long as a pod. QuickJS, the module "sys", and main().
 #include "sys.h"
 
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
-extern const uint8_t bundle_bytecode[];
-extern const uint32_t bundle_bytecode_size;
+extern const uint8_t command_bytecode[], server_bytecode[];
+extern const uint32_t command_bytecode_size, server_bytecode_size;
 
 char **sys_argv;
 int sys_argc;
@@ -139,24 +141,55 @@ int sys_throw_unhandled(JSContext *ctx) {
     return -1;
 }
 
-int main(int argc, char **argv) {
-    sys_argc = argc;
-    sys_argv = argv;
-    // A write to a peer that is gone is an error of that write, not the end of the process.
-    signal(SIGPIPE, SIG_IGN);
-    // One arena, and freed memory goes back: fifty of these run beside each other.
-    mallopt(M_ARENA_MAX, 1);
-    mallopt(M_TRIM_THRESHOLD, 64 * 1024);
-    mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+// The command's memory is an arena that is only ever added to: what makes it fast to use, and lets the server that it
+// becomes begin without a byte of it.
+#define ARENA_BYTES ((size_t)1 << 30)
+static uint8_t *arena;
+static size_t arena_used;
 
-    JSRuntime *runtime = JS_NewRuntime();
-    if (!runtime) return 1;
+struct block {
+    size_t size;
+    size_t padding;
+};
+
+static void *arena_malloc(JSMallocState *state, size_t size) {
+    size_t rounded = (size + 15) & ~(size_t)15;
+    if (rounded < size || ARENA_BYTES - arena_used < rounded + sizeof(struct block)) return NULL;
+    struct block *block = (struct block *)(arena + arena_used);
+    block->size = rounded;
+    arena_used += sizeof(struct block) + rounded;
+    return block + 1;
+}
+
+static void arena_free(JSMallocState *state, void *bytes) {
+}
+
+static size_t arena_size(const void *bytes) {
+    return bytes ? ((const struct block *)bytes - 1)->size : 0;
+}
+
+static void *arena_realloc(JSMallocState *state, void *bytes, size_t size) {
+    if (!bytes) return arena_malloc(state, size);
+    size_t old = arena_size(bytes);
+    if (size <= old) return bytes;
+    void *larger = arena_malloc(state, size);
+    if (larger) memcpy(larger, bytes, old);
+    return larger;
+}
+
+static const JSMallocFunctions arena_functions = {arena_malloc, arena_free, arena_realloc, arena_size};
+
+static JSContext *open_runtime(const JSMallocFunctions *functions) {
+    JSRuntime *runtime = functions ? JS_NewRuntime2(functions, NULL) : JS_NewRuntime();
+    if (!runtime) return NULL;
     JS_SetMaxStackSize(runtime, 1024 * 1024);
     JS_SetHostPromiseRejectionTracker(runtime, track_rejection, NULL);
     JSContext *ctx = JS_NewContext(runtime);
-    if (!ctx || add_sys(ctx)) return 1;
+    return ctx && !add_sys(ctx) ? ctx : NULL;
+}
 
-    JSValue module = JS_ReadObject(ctx, bundle_bytecode, bundle_bytecode_size, JS_READ_OBJ_BYTECODE);
+static int run(JSContext *ctx, const uint8_t *bytecode, size_t size) {
+    JSValue module = JS_ReadObject(ctx, bytecode, size, JS_READ_OBJ_BYTECODE);
     if (JS_IsException(module) || JS_ResolveModule(ctx, module) < 0) return fail(ctx);
     JSValue result = JS_EvalFunction(ctx, module);
     if (JS_IsException(result)) return fail(ctx);
@@ -165,4 +198,35 @@ int main(int argc, char **argv) {
         return fail(ctx);
     }
     return 0;
+}
+
+char *sys_inheritance;
+
+// Pages of the stack below this frame: dirty from what the command did, and of no use to the server.
+static void release_stack_below(void) {
+    uint8_t here;
+    uintptr_t page = 4096, top = (uintptr_t)&here & ~(page - 1);
+    madvise((void *)(top - 256 * page), 255 * page, MADV_DONTNEED);
+}
+
+void sys_become_server(char *inheritance) {
+    sys_inheritance = inheritance;
+    munmap(arena, ARENA_BYTES);
+    release_stack_below();
+    // One arena of malloc's, and freed memory goes back: fifty of these run beside each other.
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_TRIM_THRESHOLD, 64 * 1024);
+    mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+    JSContext *ctx = open_runtime(NULL);
+    _exit(ctx ? run(ctx, server_bytecode, server_bytecode_size) : 1);
+}
+
+int main(int argc, char **argv) {
+    sys_argc = argc;
+    sys_argv = argv;
+    // A write to a peer that is gone is an error of that write, not the end of the process.
+    signal(SIGPIPE, SIG_IGN);
+    arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    JSContext *ctx = arena == MAP_FAILED ? NULL : open_runtime(&arena_functions);
+    return ctx ? run(ctx, command_bytecode, command_bytecode_size) : 1;
 }

@@ -17,6 +17,11 @@ extern const JSCFunctionListEntry sys_file_functions[], sys_loop_functions[], sy
 extern const int sys_file_count, sys_loop_count, sys_mount_count, sys_process_count, sys_socket_count,
     sys_text_count;
 
+// Leaves the command's memory behind and runs the server's bundle; does not come back. The text is its inheritance,
+// and taken over.
+void sys_become_server(char *inheritance) __attribute__((noreturn));
+extern char *sys_inheritance;
+
 // Where the kernel put this program's arguments, to show something else in ps.
 extern char **sys_argv;
 extern int sys_argc;

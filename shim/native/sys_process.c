@@ -256,6 +256,19 @@ SYS_FUNCTION(set_capabilities) {
     return syscall(SYS_capset, &header, data) ? sys_throw(ctx, "capset", NULL) : JS_UNDEFINED;
 }
 
+// becomeServer(text): the server begins, with nothing of this program's memory but the text. Does not come back.
+SYS_FUNCTION(become_server) {
+    SYS_STRING(text, 0);
+    char *copy = strdup(text);
+    if (!copy) return JS_ThrowOutOfMemory(ctx);
+    sys_become_server(copy);
+}
+
+// inheritance(): what the command gave to becomeServer.
+SYS_FUNCTION(inheritance) {
+    return JS_NewString(ctx, sys_inheritance ? sys_inheritance : "");
+}
+
 SYS_FUNCTION(sys_environ) {
     JSValue list = JS_NewArray(ctx);
     for (uint32_t i = 0; environ[i]; i++) JS_SetPropertyUint32(ctx, list, i, JS_NewString(ctx, environ[i]));
@@ -301,6 +314,8 @@ const JSCFunctionListEntry sys_process_functions[] = {
     JS_CFUNC_DEF("setUser", 3, set_user),
     JS_CFUNC_DEF("limitBounding", 1, limit_bounding),
     JS_CFUNC_DEF("setCapabilities", 1, set_capabilities),
+    JS_CFUNC_DEF("becomeServer", 1, become_server),
+    JS_CFUNC_DEF("inheritance", 0, inheritance),
     JS_CFUNC_DEF("environ", 0, sys_environ),
     JS_CFUNC_DEF("arguments", 0, sys_arguments),
     JS_CFUNC_DEF("dropLastArgument", 0, drop_last_argument),

@@ -37,6 +37,7 @@ const ORPHANED_AFTER_MS = 60_000;
 
 /** Serves one pod until containerd shuts the shim down. */
 export function serve(settings: ShimSettings): never {
+  sys.openLoop();
   sys.prctl(PR_SET_CHILD_SUBREAPER, 1);
   const { namespace, sandboxId, address } = settings;
   const log = createLog({ runtime: "io.containerd.kuasar.v2", namespace, id: sandboxId }, settings.debug);

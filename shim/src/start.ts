@@ -10,12 +10,11 @@ import {
   writeKernelFile,
   writeTextAtomically,
 } from "./platform/files.ts";
-import { resetLoop } from "./platform/loop.ts";
 import { readAllInput } from "./platform/standard-input.ts";
 import { canConnect, pathOfAddress } from "./platform/unix-socket.ts";
 import { chooseSandboxer } from "./sandboxer-choice.ts";
 import { requireAnswering } from "./sandboxer-connection.ts";
-import { type ShimSettings, serve } from "./serve.ts";
+import type { ShimSettings } from "./serve.ts";
 import { SOCKET_FOLDER, socketAddress } from "./socket-address.ts";
 
 const BACKLOG = 128;
@@ -82,7 +81,7 @@ function forkShim(settings: ShimSettings): void {
   if (pid === 0) {
     try {
       detach();
-      serve(settings);
+      sys.becomeServer(JSON.stringify(settings));
     } catch {
       // The parent has answered by now, and the log may not be open: containerd notices that nobody serves.
       sys.exit(1);
@@ -104,7 +103,6 @@ function detach(): void {
   sys.dup2(log, 2);
   if (log !== nowhere) sys.close(log);
   sys.close(nowhere);
-  resetLoop();
 }
 
 /** One more than containerd's own, as the runc shim does (util_unix.go): the shim shall go before it, and last of the pod. */

@@ -1,13 +1,9 @@
 import "../platform/globals.ts";
 import * as sys from "sys";
-import { createServer } from "ttrpc-ts";
-import { createLog } from "../log.ts";
 import { removeIfThere } from "../platform/files.ts";
-import { runLoop, setUncaughtHandler, startTimer } from "../platform/loop.ts";
-import { canConnect, serveConnections } from "../platform/unix-socket.ts";
+import { canConnect } from "../platform/unix-socket.ts";
 import { VERSION } from "../version.ts";
-import { createProcessTable } from "./process-table.ts";
-import { registerMonitor } from "./service.ts";
+import type { MonitorSettings } from "./server.ts";
 
 const USAGE = `Usage: kuasar-monitor --socket PATH
        kuasar-monitor --version
@@ -16,36 +12,13 @@ The parent of one pod's processes, for a pod without a shim of ours. A sandboxer
 when it serves the socket, and ends when its last process has been released and nobody is connected.
 `;
 
-const PR_SET_CHILD_SUBREAPER = 36;
 const BACKLOG = 16;
-const IDLE_CHECK_MS = 10_000;
 
 function listen(path: string): number {
   if (!path.startsWith("/")) throw new Error(`--socket: expected an absolute path, got ${JSON.stringify(path)}`);
   if (canConnect(path)) throw new Error(`--socket: ${path} is served already`);
   removeIfThere(path);
   return sys.listen(path, BACKLOG);
-}
-
-function serve(path: string, listener: number): never {
-  sys.prctl(PR_SET_CHILD_SUBREAPER, 1);
-  sys.openLoop();
-  const log = createLog({ monitor: path }, false);
-  setUncaughtHandler((error) => log.error("an error that nothing handled", { error, stack: (error as Error).stack }));
-  const table = createProcessTable();
-  const server = createServer({ onError: (error) => log.warn("ttrpc", { error }) });
-  registerMonitor(server, table);
-  serveConnections(listener, (transport) => server.serve(transport));
-  const endIfIdle = () => {
-    if (server.connections > 0 || table.list()[Symbol.iterator]().next().done === false) {
-      startTimer(endIfIdle, IDLE_CHECK_MS);
-      return;
-    }
-    removeIfThere(path);
-    sys.exit(0);
-  };
-  startTimer(endIfIdle, IDLE_CHECK_MS);
-  runLoop();
 }
 
 /** Away from the session, the stdio and, by a second fork, the children of whoever started it. */
@@ -70,7 +43,7 @@ function main(args: readonly string[]): void {
   if (flag !== "--socket" || !value || args.length > 2) throw new Error(`expected --socket PATH\n\n${USAGE}`);
   const listener = listen(value);
   detach();
-  serve(value, listener);
+  sys.becomeServer(JSON.stringify({ path: value, listener } satisfies MonitorSettings));
 }
 
 try {

@@ -125,6 +125,9 @@ declare module "sys" {
   export function setUser(uid: number, gid: number, additionalGids: readonly number[]): void;
   export function limitBounding(capabilities: readonly number[]): void;
   export function setCapabilities(capabilities: readonly number[]): void;
+  /** Runs the program's other bundle, which begins with nothing of this one's memory but the text. */
+  export function becomeServer(inheritance: string): never;
+  export function inheritance(): string;
   export function environ(): string[];
   function programArguments(): string[];
 
