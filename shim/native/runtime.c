@@ -184,8 +184,17 @@ static JSContext *open_runtime(const JSMallocFunctions *functions) {
     if (!runtime) return NULL;
     JS_SetMaxStackSize(runtime, 1024 * 1024);
     JS_SetHostPromiseRejectionTracker(runtime, track_rejection, NULL);
-    JSContext *ctx = JS_NewContext(runtime);
-    return ctx && !add_sys(ctx) ? ctx : NULL;
+    JSContext *ctx = JS_NewContextRaw(runtime);
+    if (!ctx) return NULL;
+    // Less than JS_NewContext: what no code here uses would take memory in every pod.
+    JS_AddIntrinsicBaseObjects(ctx);
+    JS_AddIntrinsicDate(ctx);
+    JS_AddIntrinsicRegExp(ctx);
+    JS_AddIntrinsicJSON(ctx);
+    JS_AddIntrinsicMapSet(ctx);
+    JS_AddIntrinsicTypedArrays(ctx);
+    JS_AddIntrinsicPromise(ctx);
+    return add_sys(ctx) ? NULL : ctx;
 }
 
 static int run(JSContext *ctx, const uint8_t *bytecode, size_t size) {
@@ -202,8 +211,7 @@ static int run(JSContext *ctx, const uint8_t *bytecode, size_t size) {
 
 char *sys_inheritance;
 
-// Pages of the stack below this frame: dirty from what the command did, and of no use to the server.
-static void release_stack_below(void) {
+void sys_release_stack(void) {
     uint8_t here;
     uintptr_t page = 4096, top = (uintptr_t)&here & ~(page - 1);
     madvise((void *)(top - 256 * page), 255 * page, MADV_DONTNEED);
@@ -212,7 +220,7 @@ static void release_stack_below(void) {
 void sys_become_server(char *inheritance) {
     sys_inheritance = inheritance;
     munmap(arena, ARENA_BYTES);
-    release_stack_below();
+    sys_release_stack();
     // One arena of malloc's, and freed memory goes back: fifty of these run beside each other.
     mallopt(M_ARENA_MAX, 1);
     mallopt(M_TRIM_THRESHOLD, 64 * 1024);

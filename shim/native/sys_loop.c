@@ -56,10 +56,11 @@ SYS_FUNCTION(run_jobs) {
     return result < 0 || sys_throw_unhandled(ctx) ? JS_EXCEPTION : JS_UNDEFINED;
 }
 
-// collect(): frees what garbage there is, and gives it back to the kernel.
+// collect(): frees what garbage there is, and gives memory that is not used back to the kernel.
 SYS_FUNCTION(collect) {
     JS_RunGC(JS_GetRuntime(ctx));
     malloc_trim(0);
+    sys_release_stack();
     return JS_UNDEFINED;
 }
 

@@ -15,7 +15,8 @@ export interface MonitorSettings {
 }
 
 const PR_SET_CHILD_SUBREAPER = 36;
-const IDLE_CHECK_MS = 10_000;
+/** For the first connection. */
+const UNUSED_MS = 10_000;
 
 function serve({ path, listener }: MonitorSettings): never {
   sys.prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -26,15 +27,15 @@ function serve({ path, listener }: MonitorSettings): never {
   const server = createServer({ onError: (error) => log.warn("ttrpc", { error }) });
   registerMonitor(server, table);
   serveConnections(listener, (transport) => server.serve(transport));
+  // Whoever started it may be restarted while its processes run; without processes there is nothing to come back to.
   const endIfIdle = () => {
-    if (server.connections > 0 || table.list()[Symbol.iterator]().next().done === false) {
-      startTimer(endIfIdle, IDLE_CHECK_MS);
-      return;
-    }
+    const idle = server.connections === 0 && table.list()[Symbol.iterator]().next().done === true;
+    if (!idle) return;
     removeIfThere(path);
     sys.exit(0);
   };
-  startTimer(endIfIdle, IDLE_CHECK_MS);
+  server.onIdle = endIfIdle;
+  startTimer(endIfIdle, UNUSED_MS);
   runLoop();
 }
 

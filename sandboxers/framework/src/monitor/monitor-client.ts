@@ -88,6 +88,17 @@ export function createMonitorClient(address: string): Monitor {
       return lost;
     },
 
+    async probe() {
+      try {
+        (await connect(path, { timeoutMs: CONNECT_TIMEOUT_MS })).close();
+      } catch (error) {
+        if (isRefusal(error)) {
+          lost = true;
+          client?.close();
+        }
+      }
+    },
+
     async spawn(request) {
       const { pid } = await call("Spawn", wire.SpawnRequest, request, wire.SpawnResponse, MOUNT_TIMEOUT_MS);
       return pid;

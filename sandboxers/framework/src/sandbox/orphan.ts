@@ -5,6 +5,11 @@ import { isSameProcess } from "../proc/start-time.ts";
 import { processKey } from "../task/task-record.ts";
 import type { Sandbox } from "./sandbox.ts";
 
+/** Whether what is left of the sandbox is in nobody's care: its monitor died, and it has been given no other. */
+export function isOrphan({ monitor, record }: Sandbox): boolean {
+  return monitor.lost || (record.orphaned === true && !record.ownMonitor);
+}
+
 /**
  * Gives a sandbox whose monitor died another one, to be removed with: what still runs of the sandbox is put into the
  * new monitor's care. Pids are only trusted together with their start time.

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
+import { readLastRecord } from "../store/record-file.ts";
 import { createNodeFixture, NAMESPACE, type NodeFixture } from "../testing/node-fixture.ts";
 import { rejects } from "../testing/rejects.ts";
 
@@ -17,7 +18,7 @@ describe("a sandboxer that was killed", () => {
   const pod = () => node.domain.registry.get(NAMESPACE, "pod");
   const file = (...names: string[]) => join(node.dir, NAMESPACE, "pod", ...names);
   const edit = (path: string, change: object) =>
-    writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, "utf8")), ...change }));
+    writeFileSync(path, `${JSON.stringify({ ...JSON.parse(readLastRecord(path) ?? ""), ...change })}\n`);
   const run = async (id: string, command: string) => {
     await node.domain.tasks.create(pod(), node.taskRequest(id, command), 0);
     await node.domain.tasks.start(pod(), id, 0);
@@ -94,12 +95,13 @@ describe("a sandboxer that was killed", () => {
 
   it("refuses a store that it cannot read, names the file, and touches nothing", async () => {
     for (const [content, reason] of [
-      ["{", /sandbox\.json cannot be read/],
-      ["[]", /expected a JSON object/],
-      [JSON.stringify({ version: 99 }), /version 99, written by a later sandboxer/],
-      [JSON.stringify({ version: 1, id: "pod", namespace: NAMESPACE }), /kind should be a string/],
+      ["{", /sandbox\.json cannot be read: it has no whole line/],
+      ["{\n", /sandbox\.json cannot be read/],
+      ["[]\n", /expected a JSON object/],
+      [`${JSON.stringify({ version: 99 })}\n`, /version 99, written by a later sandboxer/],
+      [`${JSON.stringify({ version: 1, id: "pod", namespace: NAMESPACE })}\n`, /kind should be a string/],
       [
-        JSON.stringify({ ...JSON.parse(readFileSync(file("sandbox.json"), "utf8")), state: "odd" }),
+        `${JSON.stringify({ ...JSON.parse(readLastRecord(file("sandbox.json")) ?? ""), state: "odd" })}\n`,
         /not a known state/,
       ],
     ] as const) {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
+import { readLastRecord } from "../store/record-file.ts";
 import { createNodeFixture, NAMESPACE, type NodeFixture } from "../testing/node-fixture.ts";
 import { rejects } from "../testing/rejects.ts";
 
@@ -11,7 +12,7 @@ describe("a sandbox", () => {
   });
   afterEach(() => node.close());
 
-  const record = (id: string) => JSON.parse(readFileSync(join(node.dir, NAMESPACE, id, "sandbox.json"), "utf8"));
+  const record = (id: string) => JSON.parse(readLastRecord(join(node.dir, NAMESPACE, id, "sandbox.json")) ?? "");
 
   it("is created, started, waited for, stopped and removed", async () => {
     const { sandboxes } = node.domain;

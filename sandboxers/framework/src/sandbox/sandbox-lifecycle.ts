@@ -9,7 +9,7 @@ import { STORE_VERSION } from "../store/read-record.ts";
 import type { StateStore } from "../store/state-store.ts";
 import type { TaskLifecycle } from "../task/task-lifecycle.ts";
 import { type Exit, now, type Timestamp, unknownExit } from "./exit.ts";
-import { adoptOrphan } from "./orphan.ts";
+import { adoptOrphan, isOrphan } from "./orphan.ts";
 import { Sandbox } from "./sandbox.ts";
 import type { SandboxRegistry } from "./sandbox-registry.ts";
 import { criState } from "./sandbox-state.ts";
@@ -25,6 +25,11 @@ export interface SandboxLifecycle {
   status(namespace: string, id: string): SandboxStatus;
   /** Stops the sandbox and removes all that belongs to it. NOT_FOUND if there is none. */
   shutdown(namespace: string, id: string): Promise<void>;
+  /**
+   * The sandbox's shim is said to be dead. If its monitor is, another one takes care of what is left, so that it can
+   * be removed. NOT_FOUND if there is no such sandbox.
+   */
+  takeOver(namespace: string, id: string): Promise<void>;
   /** Takes note of the end of a sandbox's process, now or at any later time. */
   watch(sandbox: Sandbox): void;
   /** As `shutdown`, for a sandbox at hand. */
@@ -148,7 +153,7 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
     if (state === "stopped" || state === "deleting") {
       return;
     }
-    if (sandbox.monitor.lost) {
+    if (isOrphan(sandbox)) {
       await adoptOrphan(sandbox, monitors, log);
     }
     await tasks.killAll(sandbox);
@@ -162,7 +167,7 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
 
   async function removeLocked(sandbox: Sandbox): Promise<void> {
     sandbox.update({ state: "deleting" });
-    if (sandbox.monitor.lost || sandbox.record.orphaned === true) {
+    if (isOrphan(sandbox)) {
       await adoptOrphan(sandbox, monitors, log);
     }
     await tasks.discardAll(sandbox);
@@ -211,6 +216,17 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
       };
       const { pid, createdAt, exit } = record;
       return { pid, state: criState(record.state), createdAt, ...(exit && { exit }), info };
+    },
+
+    async takeOver(namespace, id) {
+      const sandbox = registry.get(namespace, id);
+      // Before the lock, which a call may hold that waits for the dead monitor.
+      await sandbox.monitor.probe();
+      await lock.run(sandbox.key, "cleanup", async () => {
+        if (registry.find(namespace, id) === sandbox && isOrphan(sandbox)) {
+          await adoptOrphan(sandbox, monitors, log);
+        }
+      });
     },
 
     async shutdown(namespace, id) {

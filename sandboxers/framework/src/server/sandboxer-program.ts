@@ -1,3 +1,4 @@
+import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Command } from "commander";
 import { type BaseConfig, checkLogLevel, loadConfig } from "../config/load-config.ts";
@@ -76,6 +77,7 @@ async function serve<C extends { readonly [K in keyof C]: string | number | bool
   const monitors = createMonitors(join(flags.dir, MONITORS), [home, join(home, "..", "bin")]);
   const domain = createDomain({ sandboxer: program.create(config, log), store, monitors, log });
   await domain.recover();
+  mkdirSync(join(flags.dir, MONITORS), { recursive: true, mode: 0o700 });
   const ttrpc = createTtrpcServer(domain, log);
   const front = createFront(
     ttrpc,

@@ -10,6 +10,8 @@ export interface RequestContext {
   /** "" if the caller brought no monitor. */
   readonly monitorAddress: string;
   readonly lone: boolean;
+  /** The shim's `delete` command asks: the pod's shim is dead, and what is left shall go. */
+  readonly cleanup: boolean;
   /** What the caller has left, 0 for no limit. */
   readonly timeoutMs: number;
 }
@@ -20,6 +22,7 @@ const TIMEOUT_MAX_MS = 0x7fff_ffff;
 const NAMESPACE = "containerd-namespace-ttrpc";
 const SANDBOX_ID = "kuasar-sandbox-id";
 const MONITOR_ADDRESS = "kuasar-monitor-address";
+const CLEANUP = "kuasar-cleanup";
 const LONE_CONTAINER = "kuasar-lone-container";
 
 /** FAILED_PRECONDITION without a namespace, as containerd has it; INVALID_ARGUMENT for ids that are none. */
@@ -38,6 +41,7 @@ export function requestContext({ metadata, deadline }: CallContext): RequestCont
     sandboxId,
     monitorAddress: first(metadata, MONITOR_ADDRESS),
     lone: first(metadata, LONE_CONTAINER) === "1",
+    cleanup: first(metadata, CLEANUP) === "1",
     timeoutMs: deadline === undefined ? 0 : Math.min(Math.max(1, Math.ceil(deadline - Date.now())), TIMEOUT_MAX_MS),
   };
 }

@@ -80,7 +80,11 @@ export function ttrpcSandboxService(
 
     shutdownSandbox: answer(async (request, call) => {
       const context = requestContext(call);
-      await sandboxes.shutdown(context.namespace, idOf(request, context));
+      const id = idOf(request, context);
+      if (context.cleanup) {
+        await sandboxes.takeOver(context.namespace, id);
+      }
+      await sandboxes.shutdown(context.namespace, id);
       return {};
     }),
 

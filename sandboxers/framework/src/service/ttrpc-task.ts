@@ -4,6 +4,7 @@ import type { Implementation } from "ttrpc-ts";
 import { invalidArgument } from "../error/sandbox-error.ts";
 import { quote } from "../identifier/identifier.ts";
 import type { Logger } from "../log/logger.ts";
+import type { SandboxLifecycle } from "../sandbox/sandbox-lifecycle.ts";
 import type { SandboxRegistry } from "../sandbox/sandbox-registry.ts";
 import { isJsonObject, type JsonObject } from "../store/json.ts";
 import type { ExecLifecycle } from "../task/exec-lifecycle.ts";
@@ -21,6 +22,7 @@ import { toMount, toTypedBytes } from "./wire-request.ts";
 
 export interface TaskServiceParts {
   readonly registry: SandboxRegistry;
+  readonly sandboxes: SandboxLifecycle;
   readonly tasks: TaskLifecycle;
   readonly execs: ExecLifecycle;
   readonly control: TaskControl;
@@ -42,7 +44,7 @@ const STATUS = {
 export function ttrpcTaskService(
   parts: TaskServiceParts,
 ): Implementation<typeof TaskService> & Implementation<typeof TaskV3Service> {
-  const { registry, tasks, execs, control, queries, metrics, log } = parts;
+  const { registry, sandboxes, tasks, execs, control, queries, metrics, log } = parts;
   const answer = answering(log);
   return {
     create: answer(async (request, call) => {
@@ -76,7 +78,13 @@ export function ttrpcTaskService(
     }),
 
     delete: answer(async ({ id, execId }, call) => {
-      const sandbox = sandboxOfTask(registry, requestContext(call), id);
+      const context = requestContext(call);
+      const sandbox = sandboxOfTask(registry, context, id);
+      if (context.cleanup) {
+        await sandboxes.takeOver(sandbox.namespace, sandbox.id);
+        const { pid, exit } = await tasks.cleanUp(sandbox, id);
+        return { pid, exitStatus: exit?.status ?? 0, exitedAt: exit?.at };
+      }
       const { pid, exit } = execId === "" ? await tasks.delete(sandbox, id) : await execs.delete(sandbox, id, execId);
       return { pid, exitStatus: exit?.status ?? 0, exitedAt: exit?.at };
     }),

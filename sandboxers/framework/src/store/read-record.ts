@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { errorText } from "../error/sandbox-error.ts";
 import type { SandboxRecord } from "../sandbox/sandbox-record.ts";
 import { isSandboxState } from "../sandbox/sandbox-state.ts";
@@ -6,6 +5,7 @@ import { isExecState } from "../task/exec-state.ts";
 import type { TaskRecord } from "../task/task-record.ts";
 import { isTaskState } from "../task/task-state.ts";
 import { isJsonObject, type JsonObject } from "./json.ts";
+import { readLastRecord } from "./record-file.ts";
 
 /** The store's format; a higher one on disk was written by a later version and is left alone. */
 export const STORE_VERSION = 1;
@@ -23,6 +23,9 @@ export class StoreUnreadable extends Error {
 
 export function readSandboxRecord(path: string, namespace: string, id: string): SandboxRecord {
   const json = readVersioned(path);
+  if (json === undefined) {
+    throw new StoreUnreadable(path, "it has no whole line");
+  }
   expectText(path, json, "id", id);
   expectText(path, json, "namespace", namespace);
   expectType(path, json, "kind", "string");
@@ -35,8 +38,12 @@ export function readSandboxRecord(path: string, namespace: string, id: string): 
   return json as unknown as SandboxRecord;
 }
 
-export function readTaskRecord(path: string, id: string): TaskRecord {
+/** Undefined if the only version of it was never whole. */
+export function readTaskRecord(path: string, id: string): TaskRecord | undefined {
   const json = readVersioned(path);
+  if (json === undefined) {
+    return undefined;
+  }
   expectText(path, json, "id", id);
   expectType(path, json, "bundle", "string");
   expectType(path, json, "pid", "number");
@@ -54,10 +61,14 @@ export function readTaskRecord(path: string, id: string): TaskRecord {
   return json as unknown as TaskRecord;
 }
 
-function readVersioned(path: string): JsonObject {
+function readVersioned(path: string): JsonObject | undefined {
   let json: unknown;
   try {
-    json = JSON.parse(readFileSync(path, "utf8"));
+    const text = readLastRecord(path);
+    if (text === undefined) {
+      return undefined;
+    }
+    json = JSON.parse(text);
   } catch (error) {
     throw new StoreUnreadable(path, errorText(error));
   }

@@ -2,8 +2,8 @@ import { mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { SandboxRecord } from "../sandbox/sandbox-record.ts";
 import type { TaskRecord } from "../task/task-record.ts";
-import { writeFileAtomically } from "./atomic-file.ts";
 import { readSandboxRecord, readTaskRecord, StoreUnreadable } from "./read-record.ts";
+import { appendRecord } from "./record-file.ts";
 
 /** A sandbox's address in the store, and everywhere else: ids are unique within a containerd namespace. */
 export interface SandboxName {
@@ -72,12 +72,12 @@ export function createStateStore(root: string): StateStore {
       const draft = join(root, record.namespace, `.new-${record.id}`);
       rmSync(draft, { recursive: true, force: true });
       mkdirSync(join(draft, TASKS), { recursive: true, mode: 0o700 });
-      writeFileAtomically(join(draft, SANDBOX_FILE), JSON.stringify(record));
+      appendRecord(join(draft, SANDBOX_FILE), JSON.stringify(record));
       renameSync(draft, directory(record));
     },
 
     saveSandbox(record) {
-      writeFileAtomically(join(directory(record), SANDBOX_FILE), JSON.stringify(record));
+      appendRecord(join(directory(record), SANDBOX_FILE), JSON.stringify(record));
     },
 
     removeSandbox(name) {
@@ -93,7 +93,7 @@ export function createStateStore(root: string): StateStore {
     },
 
     saveTask(sandbox, record) {
-      writeFileAtomically(taskFile(sandbox, record.id), JSON.stringify(record));
+      appendRecord(taskFile(sandbox, record.id), JSON.stringify(record));
     },
 
     removeTask(sandbox, taskId) {
@@ -108,7 +108,11 @@ function loadSandbox(folder: string, namespace: string, id: string): StoredSandb
   for (const name of files(join(folder, TASKS))) {
     const path = join(folder, TASKS, name);
     if (name.endsWith(".json")) {
-      tasks.push(readTaskRecord(path, name.slice(0, -".json".length)));
+      const task = readTaskRecord(path, name.slice(0, -".json".length));
+      // One whose first version was cut off was never acted on.
+      if (task) {
+        tasks.push(task);
+      }
     } else if (!name.endsWith(".tmp")) {
       throw new StoreUnreadable(path, "it is not a file of this store");
     }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import { readLastRecord } from "../store/record-file.ts";
 import { createNodeFixture, NAMESPACE, type NodeFixture } from "../testing/node-fixture.ts";
 import { rejects } from "../testing/rejects.ts";
 
@@ -19,7 +20,7 @@ describe("a task", () => {
   afterEach(() => node.close());
 
   const stored = (id: string) =>
-    JSON.parse(readFileSync(join(node.dir, NAMESPACE, "pod", "tasks", `${id}.json`), "utf8"));
+    JSON.parse(readLastRecord(join(node.dir, NAMESPACE, "pod", "tasks", `${id}.json`)) ?? "");
   const run = async (id: string, command: string) => {
     await node.domain.tasks.create(sandbox, node.taskRequest(id, command), 0);
     return await node.domain.tasks.start(sandbox, id, 0);

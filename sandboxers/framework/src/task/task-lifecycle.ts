@@ -23,6 +23,8 @@ export interface TaskLifecycle {
   start(sandbox: Sandbox, taskId: string, timeoutMs: number): Promise<number>;
   /** The same answer again, if the task has been deleted before. */
   delete(sandbox: Sandbox, taskId: string): Promise<DeletedProcess>;
+  /** Removes the task, whatever it does, and its record. NOT_FOUND if there is none. */
+  cleanUp(sandbox: Sandbox, taskId: string): Promise<DeletedProcess>;
   /** Has every task of the sandbox end. */
   killAll(sandbox: Sandbox): Promise<void>;
   /** Removes every task of the sandbox, in whatever state. */
@@ -177,6 +179,20 @@ export function createTaskLifecycle(parts: TaskLifecycleParts): TaskLifecycle {
           throw taskNotFound(taskId);
         }
         return task.record.state === "deleted" ? answerOf(task) : await end(sandbox, task);
+      });
+    },
+
+    async cleanUp(sandbox, taskId) {
+      return await lock.run(lockKey(sandbox, taskId), "cleanup", async () => {
+        const task = sandbox.tasks.get(taskId);
+        if (task === undefined) {
+          throw taskNotFound(taskId);
+        }
+        await discard(sandbox, task);
+        if (sandbox.tasks.has(taskId)) {
+          throw unavailable(`what is left of ${taskId} cannot be removed yet`);
+        }
+        return answerOf(task);
       });
     },
 

@@ -38,8 +38,12 @@ export async function discardContainer(choice: RuntimeChoice, sandbox: Sandbox, 
     throw unavailable(`task ${task.id}: its processes in cgroup ${cgroup.common} do not end`);
   }
   await Promise.all(keysOf(task).map((key) => endProcess(sandbox.monitor, key)));
+  const container = containerOf(sandbox, task, details);
   if (existsSync(task.bundle)) {
-    await choice.runtime(details.binary).delete(containerOf(sandbox, task, details), true);
+    await choice.runtime(details.binary).delete(container, true);
+  } else {
+    // containerd has removed the bundle, which the OCI runtime writes its log to. Nothing runs; what it kept can go.
+    rmSync(join(container.root, container.id), { recursive: true, force: true });
   }
   if (cgroup !== undefined) {
     // An OCI runtime that was interrupted does not know what it has made already.
