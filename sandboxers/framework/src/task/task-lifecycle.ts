@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { alreadyExists, errorText, failedPrecondition, unavailable } from "../error/sandbox-error.ts";
 import { validateBundlePath } from "../identifier/bundle-path.ts";
 import { quote, validateIdentifier } from "../identifier/identifier.ts";
@@ -46,6 +47,10 @@ export interface TaskLifecycleParts {
   readonly exits: ExitWatch;
   readonly log: Logger;
 }
+
+// What a task stands on goes away meanwhile: its monitor dies and another takes over, containerd removes its bundle.
+const DISCARD_ATTEMPTS = 4;
+const DISCARD_RETRY_MS = 50;
 
 export function createTaskLifecycle(parts: TaskLifecycleParts): TaskLifecycle {
   const { engine, parseOptions, registry, lock, exits, log } = parts;
@@ -142,12 +147,19 @@ export function createTaskLifecycle(parts: TaskLifecycleParts): TaskLifecycle {
   }
 
   async function discard(sandbox: Sandbox, task: Task): Promise<void> {
-    try {
-      await engine.discard(sandbox, task);
-    } catch (error) {
-      // The sandbox's own end tries again; the record says what there is to do.
-      log.error({ sandbox: sandbox.id, task: task.id, err: errorText(error) }, "a task cannot be undone");
-      return;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await engine.discard(sandbox, task);
+        break;
+      } catch (error) {
+        if (attempt === DISCARD_ATTEMPTS) {
+          // The sandbox's own end tries again; the record says what there is to do.
+          log.error({ sandbox: sandbox.id, task: task.id, err: errorText(error) }, "a task cannot be undone");
+          return;
+        }
+        log.debug({ sandbox: sandbox.id, task: task.id, err: errorText(error) }, "undoing a task again");
+        await sleep(DISCARD_RETRY_MS);
+      }
     }
     sandbox.tasks.delete(task.id);
     task.discard();

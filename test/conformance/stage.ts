@@ -1,0 +1,61 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { packAny } from "@kuasar/proto/any";
+import { runtimeoptions } from "@kuasar/proto/containerd";
+import { footprint } from "../integration/footprint.ts";
+import { Lab } from "../integration/lab.ts";
+import type { RuntimeCase } from "../integration/runtime-case.ts";
+import { type ContainerdApi, connectContainerd } from "./containerd-api.ts";
+import { EventLog } from "./event-log.ts";
+
+const image = "docker.io/library/busybox:kuasar";
+
+/** A stock containerd with one of the two runtimes, for all cases. */
+export class Stage {
+  private constructor(
+    readonly lab: Lab,
+    readonly api: ContainerdApi,
+    readonly events: EventLog,
+    /** Our small userland, unpacked and mounted. */
+    readonly rootfs: string,
+  ) {}
+
+  static async open(runtimeCase: RuntimeCase): Promise<Stage> {
+    const lab = await Lab.start(runtimeCase);
+    try {
+      const api = connectContainerd(lab.containerd.layout.socket, lab.containerd.ctrNamespace);
+      const events = await EventLog.open(api);
+      const rootfs = join(lab.directory, "rootfs");
+      mkdirSync(rootfs);
+      const { snapshotter } = lab.containerd;
+      await lab.containerd.ctr(["image", "mount", "--rw", "--snapshotter", snapshotter, image, rootfs]);
+      return new Stage(lab, api, events, rootfs);
+    } catch (error) {
+      await lab.stop();
+      throw error;
+    }
+  }
+
+  /** The runtime, as a container's record names it. */
+  get runtime() {
+    const { type, sandboxer } = this.lab.runtimeCase;
+    const { Options } = runtimeoptions.v1;
+    const options = sandboxer ? packAny(Options, { configPath: this.lab.runtimeOptionsFile }) : null;
+    return { name: type, options };
+  }
+
+  /**
+   * What there is of pods now. Without shim sockets that nobody listens on: they lie in a folder of all containerds,
+   * and may be another's.
+   */
+  async traces(): Promise<string[]> {
+    return (await footprint(this.lab)).filter((line) => !line.startsWith("socket without a listener"));
+  }
+
+  async close(): Promise<void> {
+    this.api.close();
+    const { snapshotter } = this.lab.containerd;
+    await this.lab.containerd.ctr(["image", "unmount", "--rm", "--snapshotter", snapshotter, this.rootfs]);
+    await this.lab.stop();
+  }
+}
