@@ -2,8 +2,18 @@
 // Makes every program under its own name in dist/bin. Native programs are TypeScript bundled by esbuild, compiled to
 // bytecode by QuickJS, and linked with shim/native into one static file; the others are bundles for Node.
 import { execFile } from "node:child_process";
-import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
@@ -31,6 +41,14 @@ const NODE_PROGRAMS = [
   { name: "runc-sandboxer", entry: "sandboxers/runc/src/main.ts", flags: SANDBOXER_FLAGS },
   { name: "kuasar", entry: "install/src/main.ts", flags: ["--no-warnings"] },
 ];
+
+// The shim where nothing can be compiled: runtime type io.containerd.kuasar-v2.node, or any name linked to it.
+const NODE_SHIM = {
+  name: "containerd-shim-kuasar-v2-node",
+  entry: "shim/src/main.ts",
+  server: "shim/src/server.ts",
+  flags: ["--max-semi-space-size=1", "--max-old-space-size=64", "--no-warnings"],
+};
 
 /** Bytecode as C source, for one of a native program's two bundles: its command, and the server that it may become. */
 async function bundleNative(name, part, entry, { qjsc }) {
@@ -73,12 +91,10 @@ async function linkNative(name, code, objects, { libquickjs, gcc }) {
   await run(gcc, [...flags, "-o", program, ...code, ...objects, libquickjs, "-lm", "-lpthread"]);
 }
 
-async function bundleNode({ name, entry, flags }) {
-  const bundle = join(lib, `${name}.mjs`);
+async function bundleNode(name, entries, options = {}) {
   await build({
-    entryPoints: [join(top, entry)],
+    entryPoints: Object.fromEntries(Object.entries(entries).map(([key, entry]) => [key, join(top, entry)])),
     outdir: lib,
-    entryNames: name,
     chunkNames: `${name}-[hash]`,
     outExtension: { ".js": ".mjs" },
     bundle: true,
@@ -91,13 +107,57 @@ async function bundleNode({ name, entry, flags }) {
     logLevel: "warning",
     // Packages in CommonJS call require() for Node's own modules.
     banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+    ...options,
   });
+}
+
+function writeLauncher(name, command) {
   const program = join(bin, name);
-  const script = `#!/bin/sh\nexec node ${flags.join(" ")} "$(dirname "$(readlink -f "$0")")/../lib/${name}.mjs" "$@"\n`;
   rmSync(program, { force: true });
-  writeFileSync(program, script);
+  writeFileSync(program, `#!/bin/sh\n${command}\n`);
   chmodSync(program, 0o755);
-  return bundle;
+  process.stderr.write(`dist/bin/${name}\n`);
+}
+
+const bundleOf = (name) => `"$(dirname "$(readlink -f "$0")")/../lib/${name}.mjs"`;
+
+async function makeNode({ name, entry, flags }) {
+  await bundleNode(name, { [name]: entry });
+  writeLauncher(name, `exec node ${flags.join(" ")} ${bundleOf(name)} "$@"`);
+}
+
+/** In place of each file in shim/src/platform, the one of the same name in its folder node. */
+const nodePlatform = {
+  name: "node-platform",
+  setup({ onResolve }) {
+    const platform = join(top, "shim", "src", "platform");
+    onResolve({ filter: /^sys$/ }, () => ({ path: join(platform, "node", "sys.ts") }));
+    onResolve({ filter: /\/[a-z-]+\.ts$/ }, ({ path, resolveDir }) => {
+      const asked = join(resolveDir, path);
+      const other = join(platform, "node", basename(path));
+      const fromNode = resolveDir === join(platform, "node");
+      return dirname(asked) === platform && !fromNode && existsSync(other) ? { path: other } : undefined;
+    });
+  },
+};
+
+async function makeNodeShim({ name, entry, server, flags }) {
+  const options = { plugins: [nodePlatform], external: ["koffi"] };
+  await bundleNode(name, { [name]: entry, [`${name}-server`]: server }, options);
+  copyKoffi();
+  // What only the shell knows: the name that it was called by, and the limit on open files, which node raises.
+  const limit = 'KUASAR_NODE_OPEN_FILES="$(ulimit -Sn)"';
+  writeLauncher(name, `${limit} exec node ${flags.join(" ")} ${bundleOf(name)} "$0" "$@"`);
+}
+
+/** koffi finds its binary beside itself: both go to a node_modules of the bundles' folder, where node looks first. */
+function copyKoffi() {
+  const from = join(top, "node_modules");
+  const to = join(lib, "node_modules");
+  rmSync(to, { recursive: true, force: true });
+  const unneeded = ["doc", "lib", "vendor"].map((folder) => join(from, "koffi", folder));
+  cpSync(join(from, "koffi"), join(to, "koffi"), { recursive: true, filter: (path) => !unneeded.includes(path) });
+  cpSync(join(from, "@koromix"), join(to, "@koromix"), { recursive: true });
 }
 
 async function main() {
@@ -119,9 +179,9 @@ async function main() {
     linkSync(join(bin, "containerd-shim-kuasar-v2"), join(bin, link));
   }
   for (const program of NODE_PROGRAMS.filter(({ entry }) => existsSync(join(top, entry)))) {
-    await bundleNode(program);
-    process.stderr.write(`dist/bin/${program.name}\n`);
+    await makeNode(program);
   }
+  await makeNodeShim(NODE_SHIM);
 }
 
 await main();

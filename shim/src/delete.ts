@@ -24,7 +24,7 @@ const RUNC_ROOT = "/run/containerd/runc";
  * The `delete` command: containerd calls it when the connection to a shim has broken, or when it finds a bundle that
  * no shim serves. Whatever is left of the container goes, with or without a sandboxer to help.
  */
-export function deleteBundle(flags: Flags, answer: (response: Uint8Array) => void): never {
+export function deleteBundle(flags: Flags, answer: (response: Uint8Array) => void): void {
   requireIdentifier("-namespace", flags.namespace);
   requireIdentifier("-id", flags.id);
   sys.openLoop();

@@ -25,7 +25,8 @@ function environment(): Map<string, string> {
   );
 }
 
-function main(): number {
+/** The exit status; undefined where the event loop has something to do yet. */
+function main(): number | undefined {
   const flags = parseFlags(programArguments.slice(1));
   const out = openOutput();
   if (flags.help) {
@@ -46,14 +47,15 @@ function main(): number {
         out.bytes(response);
         sys.exit(0);
       });
-      return 0;
+      return undefined;
     default:
       throw new Error(`expected the command start or delete, got ${JSON.stringify(flags.action)}\n\n${USAGE}`);
   }
 }
 
 try {
-  sys.exit(main());
+  const status = main();
+  if (status !== undefined) sys.exit(status);
 } catch (error) {
   const text = sys.encodeUtf8(`${programName}: ${(error as Error).message}`);
   sys.write(2, text, 0, text.byteLength);

@@ -7,6 +7,13 @@ export interface Exit {
   readonly exitedAt: { readonly seconds: number; readonly nanos: number };
 }
 
+export interface TaskIo {
+  readonly stdin: string;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly terminal: boolean;
+}
+
 /** The init process of a task, or one that was exec'd into it: what the shim must know to publish its events. */
 export class PodProcess {
   pid = 0;
@@ -21,6 +28,7 @@ export class PodProcess {
     readonly task: PodTask,
     /** "" for the init process. */
     readonly execId: string,
+    readonly io: TaskIo,
   ) {}
 
   exited(): Promise<Exit> {
@@ -33,25 +41,20 @@ export class PodProcess {
   }
 }
 
-export interface TaskIo {
-  readonly stdin: string;
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly terminal: boolean;
-}
-
 /** A container of the pod, from the moment that its Create succeeded until its Delete did. */
 export class PodTask {
   readonly init: PodProcess;
+  /** Between a Pause and its Resume. */
+  paused = false;
   readonly execs = new Map<string, PodProcess>();
 
   constructor(
     readonly id: string,
     readonly role: Role,
     readonly bundle: string,
-    readonly io: TaskIo,
+    io: TaskIo,
   ) {
-    this.init = new PodProcess(this, "");
+    this.init = new PodProcess(this, "", io);
   }
 
   /** NOT_FOUND for an exec id that nobody has added. */
@@ -62,8 +65,8 @@ export class PodTask {
     return process;
   }
 
-  addExec(execId: string): void {
-    this.execs.set(execId, new PodProcess(this, execId));
+  addExec(execId: string, io: TaskIo): void {
+    this.execs.set(execId, new PodProcess(this, execId, io));
   }
 
   /** Settles when none of the processes exec'd into the task runs any more. */

@@ -11,8 +11,6 @@ const SIGKILL = 9;
 /** What is waited for until a sandbox that was asked to end by another signal is killed. */
 const STOP_TIMEOUT_SECS = 10;
 
-const STATUS = containerd.v1.types.Status;
-
 /**
  * A task that comes with a sandbox of its own. The pause container of a pod *is* the sandbox: its calls become Sandbox
  * API calls. A container with no pod has a sandbox around it, made before and removed after it.
@@ -71,8 +69,6 @@ export function createSandboxTask({ sandboxCalls, monitorAddress, log }: TaskSer
 
     handle(task, payload, context) {
       switch (context.method) {
-        case "State":
-          return Promise.resolve(state(task));
         case "Pids":
           return Promise.resolve(api.PidsResponse.encode({ processes: [{ pid: task.init.pid }] }));
         case "Kill":
@@ -92,17 +88,4 @@ export function createSandboxTask({ sandboxCalls, monitorAddress, log }: TaskSer
     await sandboxCalls.stop(task.id, signal === SIGKILL ? 0 : STOP_TIMEOUT_SECS);
     return EMPTY;
   }
-}
-
-function state({ id, bundle, io, init }: PodTask): Uint8Array {
-  const created = init.started ? STATUS.RUNNING : STATUS.CREATED;
-  return api.StateResponse.encode({
-    id,
-    bundle,
-    pid: init.pid,
-    status: init.exit ? STATUS.STOPPED : created,
-    ...io,
-    exitStatus: init.exit?.status ?? 0,
-    exitedAt: init.exit?.exitedAt ?? null,
-  });
 }

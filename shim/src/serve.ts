@@ -36,7 +36,7 @@ const FLUSH_MS = 5_000;
 const ORPHANED_AFTER_MS = 60_000;
 
 /** Serves one pod until containerd shuts the shim down. */
-export function serve(settings: ShimSettings): never {
+export function serve(settings: ShimSettings): void {
   sys.openLoop();
   sys.prctl(PR_SET_CHILD_SUBREAPER, 1);
   const { namespace, sandboxId, address } = settings;
@@ -95,7 +95,6 @@ export function serve(settings: ShimSettings): never {
     else end("nobody has any use for this shim");
   };
   startTimer(endIfForgotten, ORPHANED_AFTER_MS);
-  sys.collect();
   runLoop();
 }
 

@@ -1,15 +1,19 @@
 /** SHA-256 (FIPS 180-4), for socket names only: QuickJS has no crypto of its own. */
 
-const WORD = 2 ** 32;
+/** The first 32 bits of the fractions of the cube roots of the first 64 primes, and of the square roots of the first 8. */
+const ROUNDS =
+  "428a2f9871374491b5c0fbcfe9b5dba53956c25b59f111f1923f82a4ab1c5ed5" +
+  "d807aa9812835b01243185be550c7dc372be5d7480deb1fe9bdc06a7c19bf174" +
+  "e49b69c1efbe47860fc19dc6240ca1cc2de92c6f4a7484aa5cb0a9dc76f988da" +
+  "983e5152a831c66db00327c8bf597fc7c6e00bf3d5a7914706ca635114292967" +
+  "27b70a852e1b21384d2c6dfc53380d13650a7354766a0abb81c2c92e92722c85" +
+  "a2bfe8a1a81a664bc24b8b70c76c51a3d192e819d6990624f40e3585106aa070" +
+  "19a4c1161e376c082748774c34b0bcb5391c0cb34ed8aa4a5b9cca4f682e6ff3" +
+  "748f82ee78a5636f84c878148cc7020890befffaa4506cebbef9a3f7c67178f2";
+const INITIAL = "6a09e667bb67ae853c6ef372a54ff53a510e527f9b05688c1f83d9ab5be0cd19";
 
-function firstBitsOfRoots(count: number, exponent: number): Uint32Array {
-  const words = new Uint32Array(count);
-  for (let found = 0, candidate = 2; found < count; candidate++) {
-    let prime = true;
-    for (let d = 2; d * d <= candidate && prime; d++) prime = candidate % d !== 0;
-    if (prime) words[found++] = Math.floor((candidate ** exponent % 1) * WORD);
-  }
-  return words;
+function words(hex: string): Uint32Array {
+  return Uint32Array.from({ length: hex.length / 8 }, (_, i) => Number.parseInt(hex.slice(8 * i, 8 * i + 8), 16));
 }
 
 function rotate(word: number, bits: number): number {
@@ -18,8 +22,8 @@ function rotate(word: number, bits: number): number {
 
 /** The digest in hexadecimal. */
 export function sha256(bytes: Uint8Array): string {
-  const roundConstants = firstBitsOfRoots(64, 1 / 3);
-  const state = firstBitsOfRoots(8, 1 / 2);
+  const roundConstants = words(ROUNDS);
+  const state = words(INITIAL);
   const padded = new Uint8Array(Math.ceil((bytes.length + 9) / 64) * 64);
   padded.set(bytes);
   padded[bytes.length] = 0x80;

@@ -10,6 +10,7 @@ import {
   writeKernelFile,
   writeTextAtomically,
 } from "./platform/files.ts";
+import { startServer } from "./platform/server-process.ts";
 import { readAllInput } from "./platform/standard-input.ts";
 import { canConnect, pathOfAddress } from "./platform/unix-socket.ts";
 import { chooseSandboxer } from "./sandboxer-choice.ts";
@@ -77,16 +78,7 @@ function listen(path: string): number {
 }
 
 function forkShim(settings: ShimSettings): void {
-  const pid = sys.fork(0, -1);
-  if (pid === 0) {
-    try {
-      detach();
-      sys.becomeServer(JSON.stringify(settings));
-    } catch {
-      // The parent has answered by now, and the log may not be open: containerd notices that nobody serves.
-      sys.exit(1);
-    }
-  }
+  const pid = startServer(JSON.stringify(settings), [settings.listener], detach);
   sys.close(settings.listener);
   raiseOomScore(pid);
 }

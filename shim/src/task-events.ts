@@ -25,7 +25,7 @@ export function createTaskEvents(publisher: Publisher): TaskEvents {
         containerId: task.id,
         bundle: task.bundle,
         rootfs,
-        io: task.io,
+        io: task.init.io,
         checkpoint,
         pid: task.init.pid,
       }),

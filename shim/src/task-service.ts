@@ -11,6 +11,7 @@ import type { SandboxCalls } from "./sandbox-calls.ts";
 import { createSandboxTask, type SandboxTask } from "./sandbox-task.ts";
 import type { SandboxerConnection } from "./sandboxer-connection.ts";
 import type { TaskEvents } from "./task-events.ts";
+import { encodeState } from "./task-state.ts";
 
 const api = containerd.task.v2;
 const TASK = "containerd.task.v2.Task";
@@ -51,10 +52,19 @@ class Service implements TaskService {
       Start: (payload) => this.start(payload),
       Delete: (payload, context) => this.delete(payload, context),
       Exec: (payload, context) => this.exec(payload, context),
+      State: (payload) => this.state(payload),
       Wait: (payload) => this.wait(payload),
       Pids: (payload, context) => this.pids(payload, context),
-      Pause: (payload, context) => this.change(payload, context, (task) => parts.events.paused(task)),
-      Resume: (payload, context) => this.change(payload, context, (task) => parts.events.resumed(task)),
+      Pause: (payload, context) =>
+        this.change(payload, context, (task) => {
+          task.paused = true;
+          parts.events.paused(task);
+        }),
+      Resume: (payload, context) =>
+        this.change(payload, context, (task) => {
+          task.paused = false;
+          parts.events.resumed(task);
+        }),
       Checkpoint: (payload, context) =>
         this.change(payload, context, (task) =>
           parts.events.checkpointed(task, api.CheckpointTaskRequest.decode(payload).path),
@@ -80,7 +90,7 @@ class Service implements TaskService {
     task.process(execId);
     const answer = task.role === "sandbox" && this.sandboxTask.handle(task, payload, context);
     // Asking twice for something that happens once is the sandboxer's to recognise; only questions are repeated.
-    const repeatable = ["State", "Pids", "Stats"].includes(context.method);
+    const repeatable = ["Pids", "Stats"].includes(context.method);
     return answer || this.parts.sandboxer.call(TASK, context.method, payload, { ...remaining(context), repeatable });
   }
 
@@ -98,12 +108,11 @@ class Service implements TaskService {
     const spec = readSpec(request.bundle, request.id);
     const { stdin, stdout, stderr, terminal } = request;
     const task = new PodTask(request.id, spec.role, request.bundle, { stdin, stdout, stderr, terminal });
-    writeBundleRecord(request.bundle, {
-      role: spec.role,
-      sandboxId: pod.sandboxId,
-      sandboxer: sandboxer.choice.name,
-      socket: sandboxer.choice.socket,
-    });
+    if (spec.role === "container") {
+      // `start` wrote that of the sandbox itself.
+      const { name, socket } = sandboxer.choice;
+      writeBundleRecord(request.bundle, { role: spec.role, sandboxId: pod.sandboxId, sandboxer: name, socket });
+    }
     // In the table before anything is made: an id is taken while its Create is under way.
     pod.tasks.set(task.id, task);
     try {
@@ -152,14 +161,19 @@ class Service implements TaskService {
   }
 
   private async exec(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
-    const { id, execId } = this.target(payload);
+    const { id, execId, stdin, stdout, stderr, terminal } = api.ExecProcessRequest.decode(payload);
     const task = this.parts.pod.task(id);
     requireId(execId, "exec_id");
     if (task.execs.has(execId)) throw new StatusError(Code.ALREADY_EXISTS, `id ${execId}`);
     await this.parts.sandboxer.call(TASK, "Exec", payload, remaining(context));
-    task.addExec(execId);
+    task.addExec(execId, { stdin, stdout, stderr, terminal });
     this.parts.events.execAdded(task, execId);
     return EMPTY;
+  }
+
+  private async state(payload: Uint8Array): Promise<Uint8Array> {
+    const { id, execId } = this.target(payload);
+    return encodeState(this.parts.pod.task(id).process(execId));
   }
 
   private async wait(payload: Uint8Array): Promise<Uint8Array> {

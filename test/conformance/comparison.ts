@@ -22,7 +22,9 @@ export function compare(reference: readonly Observation[], ours: readonly Observ
     theirs: reference[index],
     mine: ours[index],
   }));
-  const results = steps.flatMap(({ theirs, mine }) => difference(theirs, mine, ({ step, result }) => `${step}: ${result}`));
+  const results = steps.flatMap(({ theirs, mine }) =>
+    difference(theirs, mine, ({ step, result }) => `${step}: ${result}`),
+  );
   if (results.length > 0) return { verdict: "different", differences: results };
   const texts = steps.flatMap(({ theirs, mine }) => difference(theirs, mine, ({ wording }) => wording ?? ""));
   return { verdict: texts.length > 0 ? "wording" : "same", differences: texts };

@@ -1,4 +1,5 @@
 import { waitUntil } from "@kuasar/install/wait-until";
+import type { TaskEvent } from "./event-log.ts";
 import { eventText } from "./event-text.ts";
 import type { Observation } from "./observation.ts";
 import type { Stage } from "./stage.ts";
@@ -31,11 +32,16 @@ export async function observe(stage: Stage, conformanceCase: ConformanceCase, id
   const gone = await remove(trial);
   trial.closeStdio();
   const events = (await stage.events.settled(id)).map((event) => eventText(event, trial.names));
-  if (conformanceCase.eventsInAnyOrder) events.sort();
-  trial.note("events", events.join(" ; "));
+  trial.note("events", eventLine(events, conformanceCase.eventsInAnyOrder ?? false));
   if (!gone) trial.note("removal", "the task could not be removed");
   trial.note("left behind", (await leftBehind(stage, before)).join(" ; ") || "nothing");
   return trial.observations;
+}
+
+/** How often the kernel runs out of a container's memory is chance: what counts is that it was told. */
+function eventLine(events: readonly string[], anyOrder: boolean): string {
+  const told = events.filter((event, index) => !event.startsWith("oom(") || events.indexOf(event) === index);
+  return (anyOrder ? told.sort() : told).join(" ; ");
 }
 
 async function within(timeoutMs: number, work: Promise<void>): Promise<void> {
@@ -55,12 +61,18 @@ async function remove({ tasks, id, stage }: Trial): Promise<boolean> {
   const removed = async () => {
     await tasks.resume({ containerId: id }).catch(() => undefined);
     await tasks.kill({ containerId: id, signal: SIGKILL, all: true }).catch(() => undefined);
+    // The events of a deletion that kills may come in any order.
+    if (stage.events.of(id).length > 0) await stage.events.heard(id, isExitOf(id), 2000);
     const deleted = await tasks.delete({ containerId: id }).catch((error: { code?: number }) => error);
     return !("code" in deleted) || deleted.code === 5;
   };
   const gone = await waitUntil(removed, { what: `task ${id} to go`, timeoutMs: 10_000 }).catch(() => false);
   await stage.api.containers.delete({ id }).catch(() => undefined);
   return gone;
+}
+
+function isExitOf(id: string): (event: TaskEvent) => boolean {
+  return ({ topic, fields }) => topic === "/tasks/exit" && fields.id === id;
 }
 
 async function leftBehind(stage: Stage, before: readonly string[]): Promise<string[]> {
@@ -70,6 +82,5 @@ async function leftBehind(stage: Stage, before: readonly string[]): Promise<stri
     return left.length === 0;
   };
   await waitUntil(nothing, { what: "traces to go", timeoutMs: 4000, intervalMs: 100 }).catch(() => undefined);
-  // Which kind of thing it is; names are another in every run.
-  return left.map((line) => line.split(" ")[0] ?? line).sort();
+  return left.sort();
 }

@@ -31,7 +31,7 @@ const QUIET_MS = 150;
 
 /** What containerd has published about tasks, in the order in which a subscriber hears it. */
 export class EventLog {
-  private readonly heard: TaskEvent[] = [];
+  private readonly taken: TaskEvent[] = [];
 
   private constructor() {}
 
@@ -44,7 +44,11 @@ export class EventLog {
       log.take(envelope);
     });
     // A subscription is not acknowledged: something is published until it is heard.
-    const probe = { id: "event-probe", runtime: { name: "probe.v1" }, spec: { typeUrl: "probe", value: new Uint8Array() } };
+    const probe = {
+      id: "event-probe",
+      runtime: { name: "probe.v1" },
+      spec: { typeUrl: "probe", value: new Uint8Array() },
+    };
     await waitUntil(
       async () => {
         await api.containers.create({ container: probe });
@@ -61,17 +65,21 @@ export class EventLog {
     const codec = codecs[topic];
     if (!codec && !topic.startsWith("/tasks/")) return;
     const fields = codec?.decode(event?.value ?? new Uint8Array()) ?? { containerId: "" };
-    this.heard.push({ topic, containerId: fields.containerId, fields: { ...fields } });
+    this.taken.push({ topic, containerId: fields.containerId, fields: { ...fields } });
   }
 
   of(containerId: string): TaskEvent[] {
-    return this.heard.filter((event) => event.containerId === containerId);
+    return this.taken.filter((event) => event.containerId === containerId);
   }
 
-  /** Waits until one such event has come. @returns whether it has, before the time was over */
-  async saw(containerId: string, topic: string, timeoutMs: number): Promise<boolean> {
-    const come = () => this.of(containerId).some((event) => event.topic === topic);
-    return waitUntil(come, { what: topic, timeoutMs, intervalMs: 5 }).catch(() => false);
+  /** Waits until such an event of a container has come. @returns whether it has, before the time was over */
+  async heard(containerId: string, isIt: (event: TaskEvent) => boolean, timeoutMs: number): Promise<boolean> {
+    const come = () => this.of(containerId).some(isIt);
+    return waitUntil(come, { what: "an event", timeoutMs, intervalMs: 5 }).catch(() => false);
+  }
+
+  saw(containerId: string, topic: string, timeoutMs: number): Promise<boolean> {
+    return this.heard(containerId, (event) => event.topic === topic, timeoutMs);
   }
 
   /** All events of a container, once none has come for a while. */

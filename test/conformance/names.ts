@@ -16,7 +16,7 @@ export class Names {
     let plain = text;
     for (const [value, name] of this.replaced) plain = plain.replaceAll(value, name);
     for (const [pid, name] of this.pids) plain = plain.replaceAll(new RegExp(`\\b${pid}\\b`, "g"), `pid of ${name}`);
-    return plain;
+    return plain.replaceAll(/\/tmp\/ctrd-checkpoint\d+/g, "CHECKPOINT");
   }
 }
 

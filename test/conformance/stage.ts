@@ -1,12 +1,14 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { packAny } from "@kuasar/proto/any";
-import { runtimeoptions } from "@kuasar/proto/containerd";
+import { type Any, packAny } from "@kuasar/proto/any";
+import { containerd, runtimeoptions } from "@kuasar/proto/containerd";
+import { stringify } from "smol-toml";
 import { footprint } from "../integration/footprint.ts";
 import { Lab } from "../integration/lab.ts";
 import type { RuntimeCase } from "../integration/runtime-case.ts";
 import { type ContainerdApi, connectContainerd } from "./containerd-api.ts";
 import { EventLog } from "./event-log.ts";
+import type { RuncOptionNames } from "./trial.ts";
 
 const image = "docker.io/library/busybox:kuasar";
 
@@ -42,6 +44,23 @@ export class Stage {
     const { Options } = runtimeoptions.v1;
     const options = sandboxer ? packAny(Options, { configPath: this.lab.runtimeOptionsFile }) : null;
     return { name: type, options };
+  }
+
+  bundleOf(id: string): string {
+    const { layout, ctrNamespace } = this.lab.containerd;
+    return join(layout.state, "io.containerd.runtime.v2.task", ctrNamespace, id);
+  }
+
+  /** Runc's options for a task; the kuasar shim must be told of its sandboxer together with them. */
+  packRuncOptions(names: RuncOptionNames | undefined): Any | null {
+    if (!names) return null;
+    if (!this.lab.runtimeCase.sandboxer) {
+      const { BinaryName: binaryName = "", Root: root = "" } = names;
+      return packAny(containerd.runc.v1.Options, { binaryName, root });
+    }
+    const socket = this.lab.sandboxer.options.socket;
+    const configBody = Buffer.from(stringify({ socket, ...names }));
+    return packAny(runtimeoptions.v1.Options, { configBody });
   }
 
   /**

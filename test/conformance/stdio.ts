@@ -10,7 +10,12 @@ export interface StdioOptions {
 
 /** The FIFOs of one process, and our ends of them, as containerd's cio package makes them. */
 export class Stdio {
-  readonly paths: { readonly stdin: string; readonly stdout: string; readonly stderr: string; readonly terminal: boolean };
+  readonly paths: {
+    readonly stdin: string;
+    readonly stdout: string;
+    readonly stderr: string;
+    readonly terminal: boolean;
+  };
   readonly stdout: FifoReader;
   readonly stderr: FifoReader | undefined;
   readonly stdin: FifoWriter | undefined;

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { type Any, OciTypeUrl } from "@kuasar/proto/any";
 import { packJson } from "@kuasar/proto/any-json";
 import type { containerd } from "@kuasar/proto/services";
-import type { ContainerdApi } from "./containerd-api.ts";
 import { ociProcess, ociSpec, type SpecOptions } from "./container-spec.ts";
+import type { ContainerdApi } from "./containerd-api.ts";
 import { Names, timeText } from "./names.ts";
 import { errorObservation, type Observation } from "./observation.ts";
 import type { Stage } from "./stage.ts";
@@ -20,10 +20,17 @@ export interface TaskOptions extends SpecOptions {
   readonly terminalWithoutStdio?: boolean;
   /** Mounts for the bundle's rootfs. Default: our userland. */
   readonly rootfs?: readonly containerd.types.IMount[];
-  /** The task's own runtime options. */
+  /** The task's own runtime options, as they are. */
   readonly options?: Any;
+  /** Runc's options by the names that containerd's config has for them, in the form that the runtime takes. */
+  readonly runcOptions?: RuncOptionNames;
   /** Whose exec it is, or "" for init: which name its pid gets. */
   readonly execId?: string;
+}
+
+export interface RuncOptionNames {
+  readonly BinaryName?: string;
+  readonly Root?: string;
 }
 
 export type Plain = (text: string) => string;
@@ -44,6 +51,7 @@ export class Trial {
   ) {
     this.tasks = stage.api.tasks;
     this.names = new Names([
+      [stage.bundleOf(id), "BUNDLE"],
       [stage.lab.directory, "DIR"],
       [stage.lab.containerd.ctrNamespace, "NAMESPACE"],
       [id, "ID"],
@@ -97,7 +105,7 @@ export class Trial {
       terminal: options.terminalWithoutStdio ?? false,
       ...options.paths,
       ...stdio?.paths,
-      options: options.options ?? null,
+      options: options.options ?? this.stage.packRuncOptions(options.runcOptions),
     };
     await this.call(step, this.tasks.create(request), ({ pid }) => {
       this.names.learnPid(pid, "init");
@@ -200,7 +208,10 @@ export class Trial {
   }
 }
 
-export function exitText(answer: { exitStatus: number; exitedAt?: { seconds: number; nanos: number } | null | undefined }) {
+export function exitText(answer: {
+  exitStatus: number;
+  exitedAt?: { seconds: number; nanos: number } | null | undefined;
+}) {
   return `exit ${answer.exitStatus} at ${timeText(answer.exitedAt)}`;
 }
 

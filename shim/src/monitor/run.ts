@@ -1,7 +1,6 @@
 import * as sys from "sys";
 import { type CancelSignal, Code, StatusError } from "ttrpc-ts";
 import { readText, removeIfThere } from "../platform/files.ts";
-import { ChildError, forkChild } from "../platform/forked-child.ts";
 import { startTimer, stopTimer } from "../platform/loop.ts";
 import { captureOutput } from "./captured-output.ts";
 import { requireProgram } from "./command-path.ts";
@@ -12,7 +11,6 @@ import { openStdio, type ProcessStdio, type StdioPaths, terminalStdio } from "./
 import { openTerminal } from "./terminal.ts";
 
 const SIGKILL = 9;
-const PR_SET_PDEATHSIG = 1;
 
 /** kuasar.monitor.v1.RunRequest. */
 export interface Command {
@@ -121,44 +119,38 @@ async function start(
   const program = readOnlyProgram(path);
   // Only a runtime that leaves a process behind moves one to its cgroup.
   if (command.key) sys.hastenCgroupMoves(ownCgroupProcs());
-  let ended: Promise<number> | undefined;
-  let child = 0;
-  const forked = forkChild(
-    {},
-    () => {
-      // As go-runc does: a command does not outlive the monitor that waits for it.
-      sys.prctl(PR_SET_PDEATHSIG, SIGKILL);
-      sys.setpgid(0, 0);
-      if (command.cwd) sys.chdir(command.cwd);
-      stdio.forEach((fd, index) => void sys.dup2(fd, index));
-      return sys.exec(program, command.argv, [...command.env, RUNC_HAS_READ_ONLY_VIEW]);
-    },
-    (pid) => {
-      child = pid;
-      ended = table.waitCommand(pid);
-    },
-  );
+  const child = startChild(command, path, program, stdio);
+  const ended = table.waitCommand(child);
   let killed: Code | undefined;
   const kill = (why: Code) => {
     killed = why;
-    // The command and whatever it started in its process group.
-    sys.kill(-child, SIGKILL);
+    // The command and whatever it started in its process group, unless all of them have just ended.
+    try {
+      sys.kill(-child, SIGKILL);
+    } catch (error) {
+      if ((error as sys.SysError).code !== "ESRCH") throw error;
+    }
   };
   const timer = command.timeoutMs ? startTimer(() => kill(Code.DEADLINE_EXCEEDED), command.timeoutMs) : undefined;
   const onAbort = () => kill(Code.CANCELLED);
   signal.addEventListener("abort", onAbort);
   try {
-    await forked;
-    const status = await (ended as Promise<number>);
+    const status = await ended;
     if (killed !== undefined)
       throw new StatusError(killed, `${command.argv.join(" ")}: killed, ${reason(killed, command)}`);
     return status;
-  } catch (error) {
-    if (error instanceof ChildError) throw new StatusError(Code.FAILED_PRECONDITION, `start ${path}: ${error.message}`);
-    throw error;
   } finally {
     if (timer !== undefined) stopTimer(timer);
     signal.removeEventListener("abort", onAbort);
+  }
+}
+
+function startChild(command: Command, path: string, program: number | string, stdio: readonly number[]): number {
+  const fd = typeof program === "number" ? program : -1;
+  try {
+    return sys.startCommand(fd, path, command.argv, [...command.env, RUNC_HAS_READ_ONLY_VIEW], command.cwd, stdio);
+  } catch (error) {
+    throw new StatusError(Code.FAILED_PRECONDITION, `start ${path}: ${(error as Error).message}`);
   }
 }
 

@@ -18,7 +18,7 @@ const PR_SET_CHILD_SUBREAPER = 36;
 /** For the first connection. */
 const UNUSED_MS = 10_000;
 
-function serve({ path, listener }: MonitorSettings): never {
+function serve({ path, listener }: MonitorSettings): void {
   sys.prctl(PR_SET_CHILD_SUBREAPER, 1);
   sys.openLoop();
   const log = createLog({ monitor: path }, false);

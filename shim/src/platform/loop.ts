@@ -94,8 +94,8 @@ function waitForEvents(): number[] {
   return sys.wait(untilNextTimer());
 }
 
-/** Runs until the process exits. */
-export function runLoop(): never {
+/** Runs until the process exits. On Node it comes back at once, and Node's own loop goes on: it is to be called last. */
+export function runLoop(): void {
   guarded(() => {});
   for (;;) {
     const events = waitForEvents();

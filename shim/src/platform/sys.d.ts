@@ -106,6 +106,15 @@ declare module "sys" {
   /** Begins the kernel's wait before processes can be moved between cgroups; the path is of an own cgroup.procs. */
   export function hastenCgroupMoves(path: string): void;
   export function exec(program: string | number, argv: readonly string[], env: readonly string[]): never;
+  /** Starts a program (by a fd, or by its path where that is -1) in a process group of its own: its pid. */
+  export function startCommand(
+    program: number,
+    path: string,
+    argv: readonly string[],
+    env: readonly string[],
+    cwd: string,
+    stdio: readonly number[],
+  ): number;
   export function exit(status: number): never;
   export function waitChild(): [pid: number, status: number] | null;
   export function kill(pid: number, signal: number): void;

@@ -88,6 +88,11 @@ export function createMonitorClient(address: string): Monitor {
       return lost;
     },
 
+    warmUp() {
+      // Whoever calls next meets the same error.
+      connected().catch(() => {});
+    },
+
     async probe() {
       try {
         (await connect(path, { timeoutMs: CONNECT_TIMEOUT_MS })).close();

@@ -10,6 +10,8 @@ export interface Monitor {
   readonly address: string;
   /** True once nobody has answered at the address for so long that nobody will. */
   readonly lost: boolean;
+  /** Connects ahead of the first call. */
+  warmUp(): void;
   /** Looks now whether anybody answers at the address; if not, the monitor is lost from here on. */
   probe(): Promise<void>;
   /** Starts a process that stays; answers with its pid in the host's pid namespace. */

@@ -69,7 +69,9 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
     }
     const engine = sandboxer.parseOptions(request.options);
     const ownMonitor = request.monitorAddress === "";
+    // Connected while the rest of the sandbox is made.
     const monitor = ownMonitor ? await monitors.launch(`${namespace}/${id}`) : monitors.connect(request.monitorAddress);
+    monitor.warmUp();
     const record = {
       version: STORE_VERSION,
       kind: sandboxer.kind,
@@ -114,7 +116,8 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
       throw error;
     }
     sandbox.update({ state: "ready", pid, startTime: pid === 0 ? 0 : processStartTime(pid) });
-    watch(sandbox);
+    // Once the answer is out: whoever starts a pod waits for it, and the monitor keeps an exit that comes before.
+    setImmediate(() => watch(sandbox));
     return { pid, createdAt };
   }
 

@@ -1,0 +1,93 @@
+import { readFileSync, readlinkSync } from "node:fs";
+import { expect } from "chai";
+import { ChildError, forkChild, NAMESPACE_FLAGS } from "./forked-child.ts";
+import * as sys from "./sys.ts";
+
+/** The child's output, and its exit status. */
+async function outcomeOf(become: () => never, flags = 0): Promise<{ output: string; status: number }> {
+  const [output, input] = sys.pipe();
+  const pid = await forkChild({ flags }, () => {
+    sys.dup2(input, 1);
+    return become();
+  });
+  sys.close(input);
+  const text = readFileSync(output, "utf8");
+  sys.close(output);
+  return { output: text, status: await ended(pid) };
+}
+
+async function ended(pid: number): Promise<number> {
+  for (;;) {
+    const child = sys.waitChild();
+    if (child?.[0] === pid) return child[1];
+    if (!child) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+const shell = (script: string) => sys.exec("/bin/sh", ["sh", "-c", script], ["PATH=/usr/bin:/bin", "WORD=said"]);
+
+describe("a child of a process of Node", () => {
+  before(function () {
+    if (process.arch !== "x64") this.skip();
+  });
+
+  it("becomes a program with its arguments, its environment and its exit status", async () => {
+    expect(await outcomeOf(() => shell("echo $WORD; exit 7"))).to.deep.equal({ output: "said\n", status: 7 });
+  });
+
+  it("tells 128 and the number of the signal that ended it", async () => {
+    expect(await outcomeOf(() => shell("kill -KILL $$"))).to.deep.equal({ output: "", status: 137 });
+  });
+
+  it("has no file descriptor that it was not given", async () => {
+    const { output } = await outcomeOf(() => shell("echo /proc/$$/fd/*"));
+    expect(output).to.match(/^\/proc\/\d+\/fd\/0 \/proc\/\d+\/fd\/1 \/proc\/\d+\/fd\/2( \/proc\/\d+\/fd\/10)?\n$/);
+  });
+
+  it("tells which step failed, and leaves nothing behind", async () => {
+    let error: unknown;
+    await forkChild({}, () => {
+      sys.chdir("/no/such/folder");
+      return shell("true");
+    }).catch((reason) => {
+      error = reason;
+    });
+    expect(error).to.be.instanceOf(ChildError);
+    expect((error as Error).message).to.equal("chdir /no/such/folder: no such file or directory");
+  });
+
+  it("takes its steps in its own namespaces, and not in ours", async function () {
+    if (process.getuid?.() !== 0) this.skip();
+    const ours = readlinkSync("/proc/self/ns/uts");
+    const { uts, pid } = NAMESPACE_FLAGS as { uts: number; pid: number };
+    const { output, status } = await outcomeOf(() => {
+      sys.setHostname("in-a-pod");
+      return shell("cat /proc/sys/kernel/hostname; echo $$");
+    }, uts | pid);
+    expect({ output, status }).to.deep.equal({ output: "in-a-pod\n1\n", status: 0 });
+    expect(readlinkSync("/proc/self/ns/uts")).to.equal(ours);
+  });
+
+  it("gives up its rights", async function () {
+    if (process.getuid?.() !== 0) this.skip();
+    const { output } = await outcomeOf(() => {
+      sys.limitBounding([]);
+      sys.setUser(1234, 2345, [3456]);
+      sys.setCapabilities([]);
+      return shell("grep -E '^(Uid|Gid|Groups|CapBnd|CapEff)' /proc/self/status");
+    });
+    expect(
+      output
+        .replaceAll(/[\t ]+/g, " ")
+        .trim()
+        .split("\n")
+        .map((line) => line.trim()),
+    ).to.deep.equal([
+      "Uid: 1234 1234 1234 1234",
+      "Gid: 2345 2345 2345 2345",
+      "Groups: 3456",
+      "CapEff: 0000000000000000",
+      "CapBnd: 0000000000000000",
+    ]);
+  });
+});

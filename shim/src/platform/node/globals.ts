@@ -1,0 +1,2 @@
+/** Node has everything that platform/globals.ts gives to QuickJS. */
+export {};

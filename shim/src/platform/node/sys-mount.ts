@@ -1,0 +1,37 @@
+import { call, callOn } from "./kernel.ts";
+
+export const MNT_DETACH = 2;
+export const UMOUNT_NOFOLLOW = 8;
+
+const AT_FDCWD = -100;
+const AT_EMPTY_PATH = 0x1000;
+const OPEN_TREE_CLONE = 1;
+const OPEN_TREE_CLOEXEC = 0o2000000;
+const MOUNT_ATTR_RDONLY = 1n;
+const MOUNT_ATTR_NOSUID = 2n;
+
+export function mount(source: string, target: string, type: string, flags: number, data: string): void {
+  callOn(target, "mount", source, target, type, flags, data === "" ? 0 : data);
+}
+
+export function unmount(target: string, flags: number): void {
+  callOn(target, "umount2", target, flags);
+}
+
+export function pivotRoot(to: string, from: string): void {
+  callOn(to, "pivot_root", to, from);
+}
+
+export function readOnlyView(path: string): number {
+  const fd = callOn(path, "open_tree", AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  // struct mount_attr: set, clear, propagation, userns_fd.
+  const attributes = new BigUint64Array([MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, 0n, 0n, 0n]);
+  const bytes = new Uint8Array(attributes.buffer);
+  try {
+    callOn(path, "mount_setattr", fd, "", AT_EMPTY_PATH, bytes, bytes.length);
+    return fd;
+  } catch (error) {
+    call("close", fd);
+    throw error;
+  }
+}

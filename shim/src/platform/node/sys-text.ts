@@ -1,0 +1,17 @@
+import { randomBytes as random } from "node:crypto";
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+export function encodeUtf8(text: string): ArrayBuffer {
+  const bytes = new Uint8Array(Buffer.byteLength(text));
+  Buffer.from(bytes.buffer).write(text);
+  return bytes.buffer;
+}
+
+export function decodeUtf8(buffer: ArrayBuffer, offset: number, length: number): string {
+  return decoder.decode(new Uint8Array(buffer, offset, length));
+}
+
+export function randomBytes(count: number): ArrayBuffer {
+  return new Uint8Array(random(count)).buffer;
+}

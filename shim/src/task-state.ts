@@ -1,0 +1,28 @@
+import { containerd } from "@kuasar/proto/shim";
+import type { PodProcess } from "./pod.ts";
+
+const STATUS = containerd.v1.types.Status;
+
+/**
+ * The answer to State. It is asked for at every turn (some thirty times in the life of a pod), and all that it tells
+ * has passed through the shim: nobody else need be asked.
+ */
+export function encodeState(process: PodProcess): Uint8Array {
+  const { task, execId, io, pid, exit } = process;
+  return containerd.task.v2.StateResponse.encode({
+    id: execId || task.id,
+    bundle: task.bundle,
+    pid,
+    status: statusOf(process),
+    ...io,
+    exitStatus: exit?.status ?? 0,
+    exitedAt: exit?.exitedAt ?? null,
+    execId,
+  });
+}
+
+function statusOf({ task, execId, started, exit }: PodProcess): containerd.v1.types.Status {
+  if (exit) return STATUS.STOPPED;
+  if (!started) return STATUS.CREATED;
+  return execId === "" && task.paused ? STATUS.PAUSED : STATUS.RUNNING;
+}

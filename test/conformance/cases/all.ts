@@ -1,0 +1,20 @@
+import type { ConformanceCase } from "../conformance-case.ts";
+import { controlCases } from "./control.ts";
+import { createCases } from "./create.ts";
+import { execCases } from "./exec.ts";
+import { exitCases } from "./exit.ts";
+import { killCases } from "./kill.ts";
+import { logUriCases } from "./log-uri.ts";
+import { startCases } from "./start.ts";
+import { stdioCases } from "./stdio.ts";
+
+export const allCases: readonly ConformanceCase[] = [
+  ...createCases,
+  ...startCases,
+  ...killCases,
+  ...execCases,
+  ...exitCases,
+  ...controlCases,
+  ...stdioCases,
+  ...logUriCases,
+];

@@ -1,0 +1,105 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { waitUntil } from "@kuasar/install/wait-until";
+import type { ConformanceCase } from "../conformance-case.ts";
+import type { Trial } from "../trial.ts";
+
+/** A log driver as containerd's runtime/v2/logging has it: output on 3, errors on 4, ready when 5 is closed. */
+const driver = `#!/bin/sh
+result=$2
+env | grep '^CONTAINER_' | sort > "$result.env"
+echo "$@" | sed "s#$result#RESULT#" > "$result.args"
+exec 5>&-
+cat <&4 > "$result.err" &
+cat <&3 > "$result.out"
+wait
+echo over > "$result.end"
+`;
+
+const script = "echo out; echo err >&2; exit 3";
+
+async function runWithLog(trial: Trial, uri: string, command: string): Promise<void> {
+  const { lab } = trial.stage;
+  const args = lab.ctrRunArgs(["--rm", "--log-uri", uri], trial.id, "sh", "-c", command);
+  const { exitCode, stderr } = await lab.containerd.ctr(args, { reject: false });
+  trial.observations.push({ step: "ctr run", result: `exit ${exitCode}`, wording: trial.plain(stderr) });
+}
+
+/** Lines of two streams in one file may come in any order. */
+function sortedLines(path: string): string[] | string {
+  return existsSync(path) ? readFileSync(path, "utf8").split("\n").filter(Boolean).sort() : "no file";
+}
+
+function scratch(trial: Trial): string {
+  mkdirSync(trial.scratch, { recursive: true });
+  return trial.scratch;
+}
+
+export const logUriCases: readonly ConformanceCase[] = [
+  {
+    name: "log URI: a file",
+    async run(trial) {
+      const file = join(scratch(trial), "deep", "log");
+      await runWithLog(trial, `file://${file}`, script);
+      trial.note("log", sortedLines(file));
+      if (existsSync(file)) trial.note("mode", (statSync(file).mode & 0o777).toString(8));
+    },
+  },
+  {
+    name: "log URI: a file that is there already",
+    async run(trial) {
+      const file = join(scratch(trial), "log");
+      writeFileSync(file, "before\n");
+      await runWithLog(trial, `file://${file}`, script);
+      trial.note("log", sortedLines(file));
+    },
+  },
+  {
+    name: "log URI: a file in a place where none can be",
+    async run(trial) {
+      const file = join(scratch(trial), "plain");
+      writeFileSync(file, "");
+      await runWithLog(trial, `file://${file}/log`, script);
+    },
+  },
+  {
+    name: "log URI: a program, with arguments",
+    async run(trial) {
+      const result = join(scratch(trial), "result");
+      const program = join(scratch(trial), "driver");
+      writeFileSync(program, driver);
+      chmodSync(program, 0o755);
+      await runWithLog(trial, `binary://${program}?result=${result}`, script);
+      await waitUntil(() => existsSync(`${result}.end`), { what: "the driver's end", timeoutMs: 5000 }).catch(
+        () => undefined,
+      );
+      for (const part of ["out", "err", "env", "args", "end"]) trial.note(part, sortedLines(`${result}.${part}`));
+    },
+  },
+  {
+    name: "log URI: a program that gets 20 MB",
+    async run(trial) {
+      const result = join(scratch(trial), "result");
+      const program = join(scratch(trial), "driver");
+      writeFileSync(program, driver);
+      chmodSync(program, 0o755);
+      await runWithLog(trial, `binary://${program}?result=${result}`, "head -c 20000000 /dev/zero");
+      await waitUntil(() => existsSync(`${result}.end`), { what: "the driver's end", timeoutMs: 5000 }).catch(
+        () => undefined,
+      );
+      trial.note("bytes", existsSync(`${result}.out`) ? statSync(`${result}.out`).size : 0);
+    },
+  },
+  {
+    name: "log URI: a program that is not there",
+    async run(trial) {
+      await runWithLog(trial, "binary:///no/such/driver", script);
+    },
+  },
+  {
+    name: "log URI: a program that ends before it is ready",
+    async run(trial) {
+      await runWithLog(trial, "binary:///bin/false", script);
+    },
+  },
+];
