@@ -45,8 +45,8 @@ const NODE_PROGRAMS = [
 // The shim where nothing can be compiled: runtime type io.containerd.kuasar-v2.node, or any name linked to it.
 const NODE_SHIM = {
   name: "containerd-shim-kuasar-v2-node",
-  entry: "shim/src/main.ts",
-  server: "shim/src/server.ts",
+  entry: "shim/src/platform/node/command.ts",
+  server: "shim/src/platform/node/server.ts",
   flags: ["--max-semi-space-size=1", "--max-old-space-size=64", "--no-warnings"],
 };
 
@@ -87,8 +87,11 @@ async function compileRuntime({ includeDir, gcc }) {
 async function linkNative(name, code, objects, { libquickjs, gcc }) {
   const program = join(bin, name);
   rmSync(program, { force: true });
-  const flags = ["-O2", "-static", "-s", "-Wl,--gc-sections", "-Wl,-z,relro,-z,now"];
-  await run(gcc, [...flags, "-o", program, ...code, ...objects, libquickjs, "-lm", "-lpthread"]);
+  // At fixed addresses, since the snapshot of its runtimes has pointers into it.
+  const flags = ["-O2", "-static", "-no-pie", "-s", "-Wl,--gc-sections", "-Wl,-z,relro,-z,now"];
+  const bare = join(work, name);
+  await run(gcc, [...flags, "-o", bare, ...code, ...objects, libquickjs, "-lm", "-lpthread"]);
+  await run(bare, ["--make-snapshot", program]);
 }
 
 async function bundleNode(name, entries, options = {}) {
@@ -155,8 +158,11 @@ function copyKoffi() {
   const from = join(top, "node_modules");
   const to = join(lib, "node_modules");
   rmSync(to, { recursive: true, force: true });
-  const unneeded = ["doc", "lib", "vendor"].map((folder) => join(from, "koffi", folder));
-  cpSync(join(from, "koffi"), join(to, "koffi"), { recursive: true, filter: (path) => !unneeded.includes(path) });
+  // Its sources in C and its documentation stay behind.
+  const needed = (path) => statSync(path).isDirectory() || /(\.js|package\.json|LICENSE\.txt)$/.test(path);
+  for (const part of ["package.json", "LICENSE.txt", "index.js", "src/koffi"]) {
+    cpSync(join(from, "koffi", part), join(to, "koffi", part), { recursive: true, filter: needed });
+  }
   cpSync(join(from, "@koromix"), join(to, "@koromix"), { recursive: true });
 }
 

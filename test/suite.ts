@@ -1,5 +1,5 @@
 // Runs mocha over the test files whose paths match, and optionally writes what came of it as JSON:
-//   node --import tsx test/suite.ts unit|integration [--grep TEXT] [--stats FILE]
+//   node --import tsx test/suite.ts unit|integration|conformance [--grep TEXT] [--stats FILE]
 import { readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,6 +16,7 @@ export interface SuiteStats {
 const top = dirname(dirname(fileURLToPath(import.meta.url)));
 const ignored = new Set(["node_modules", "dist", "gen", ".cache", ".git"]);
 const integration = join(top, "test", "integration");
+const conformance = join(top, "test", "conformance", "conformance.test.ts");
 
 function testFiles(directory: string): string[] {
   const files: string[] = [];
@@ -29,8 +30,9 @@ function testFiles(directory: string): string[] {
 
 function filesOf(suite: string): string[] {
   if (suite === "integration") return testFiles(integration);
-  if (suite === "unit") return testFiles(top).filter((path) => !path.startsWith(integration));
-  throw new Error(`expected the suite unit or integration, got ${suite}`);
+  if (suite === "conformance") return [conformance];
+  if (suite === "unit") return testFiles(top).filter((path) => !path.startsWith(integration) && path !== conformance);
+  throw new Error(`expected the suite unit, integration or conformance, got ${suite}`);
 }
 
 async function runSuite(suite: string, options: { readonly grep?: string; readonly stats?: string }): Promise<void> {
@@ -51,7 +53,7 @@ async function runSuite(suite: string, options: { readonly grep?: string; readon
 }
 
 await new Command("suite")
-  .argument("<suite>", "unit or integration")
+  .argument("<suite>", "unit, integration or conformance")
   .option("--grep <text>", "only tests whose title has this")
   .option("--stats <file>", "where the figures go, as JSON")
   .action(runSuite)

@@ -2,7 +2,8 @@
 // and the server that it may become, which lives as long as a pod. QuickJS, the module "sys", and main().
 #include "sys.h"
 
-#include <malloc.h>
+#include "snapshot.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -141,48 +142,17 @@ int sys_throw_unhandled(JSContext *ctx) {
     return -1;
 }
 
-// The command's memory is an arena that is only ever added to: what makes it fast to use, and lets the server that it
-// becomes begin without a byte of it.
-#define ARENA_BYTES ((size_t)1 << 30)
-static uint8_t *arena;
-static size_t arena_used;
+// What the garbage collector may leave uncollected. It writes to every object that it looks at, and with that takes
+// them out of what is shared with other processes; what is not part of a cycle goes without it.
+#define GC_THRESHOLD_BYTES (4u << 20)
 
-struct block {
-    size_t size;
-    size_t padding;
-};
-
-static void *arena_malloc(JSMallocState *state, size_t size) {
-    size_t rounded = (size + 15) & ~(size_t)15;
-    if (rounded < size || ARENA_BYTES - arena_used < rounded + sizeof(struct block)) return NULL;
-    struct block *block = (struct block *)(arena + arena_used);
-    block->size = rounded;
-    arena_used += sizeof(struct block) + rounded;
-    return block + 1;
-}
-
-static void arena_free(JSMallocState *state, void *bytes) {
-}
-
-static size_t arena_size(const void *bytes) {
-    return bytes ? ((const struct block *)bytes - 1)->size : 0;
-}
-
-static void *arena_realloc(JSMallocState *state, void *bytes, size_t size) {
-    if (!bytes) return arena_malloc(state, size);
-    size_t old = arena_size(bytes);
-    if (size <= old) return bytes;
-    void *larger = arena_malloc(state, size);
-    if (larger) memcpy(larger, bytes, old);
-    return larger;
-}
-
-static const JSMallocFunctions arena_functions = {arena_malloc, arena_free, arena_realloc, arena_size};
-
-static JSContext *open_runtime(const JSMallocFunctions *functions) {
-    JSRuntime *runtime = functions ? JS_NewRuntime2(functions, NULL) : JS_NewRuntime();
+static JSContext *prepare(enum bundle bundle, const uint8_t *bytecode, size_t size) {
+    struct arena *arena = arena_create(snapshot_address(bundle));
+    if (!arena) return NULL;
+    JSRuntime *runtime = JS_NewRuntime2(&arena_functions, arena);
     if (!runtime) return NULL;
     JS_SetMaxStackSize(runtime, 1024 * 1024);
+    JS_SetGCThreshold(runtime, GC_THRESHOLD_BYTES);
     JS_SetHostPromiseRejectionTracker(runtime, track_rejection, NULL);
     JSContext *ctx = JS_NewContextRaw(runtime);
     if (!ctx) return NULL;
@@ -194,19 +164,36 @@ static JSContext *open_runtime(const JSMallocFunctions *functions) {
     JS_AddIntrinsicMapSet(ctx);
     JS_AddIntrinsicTypedArrays(ctx);
     JS_AddIntrinsicPromise(ctx);
-    return add_sys(ctx) ? NULL : ctx;
-}
-
-static int run(JSContext *ctx, const uint8_t *bytecode, size_t size) {
+    *arena_root(arena) = ctx;
+    if (add_sys(ctx)) return NULL;
+    // The bundle's modules only define things; what it does is its global function main().
     JSValue module = JS_ReadObject(ctx, bytecode, size, JS_READ_OBJ_BYTECODE);
-    if (JS_IsException(module) || JS_ResolveModule(ctx, module) < 0) return fail(ctx);
+    if (JS_IsException(module) || JS_ResolveModule(ctx, module) < 0) return fail(ctx), NULL;
     JSValue result = JS_EvalFunction(ctx, module);
-    if (JS_IsException(result)) return fail(ctx);
+    if (JS_IsException(result)) return fail(ctx), NULL;
     if (JS_PromiseState(ctx, result) == JS_PROMISE_REJECTED) {
         JS_Throw(ctx, JS_PromiseResult(ctx, result));
-        return fail(ctx);
+        return fail(ctx), NULL;
     }
-    return 0;
+    JS_FreeValue(ctx, result);
+    JS_RunGC(runtime);
+    return ctx;
+}
+
+static JSContext *prepare_bundle(enum bundle bundle) {
+    return bundle == COMMAND ? prepare(COMMAND, command_bytecode, command_bytecode_size)
+                             : prepare(SERVER, server_bytecode, server_bytecode_size);
+}
+
+static int run(enum bundle bundle) {
+    struct arena *arena = snapshot_map(bundle);
+    JSContext *ctx = arena ? *arena_root(arena) : prepare_bundle(bundle);
+    if (!ctx) return 1;
+    JS_UpdateStackTop(JS_GetRuntime(ctx));
+    JSValue global = JS_GetGlobalObject(ctx);
+    JSValue main_function = JS_GetPropertyStr(ctx, global, "main");
+    JSValue result = JS_Call(ctx, main_function, JS_UNDEFINED, 0, NULL);
+    return JS_IsException(result) ? fail(ctx) : 0;
 }
 
 char *sys_inheritance;
@@ -219,14 +206,21 @@ void sys_release_stack(void) {
 
 void sys_become_server(char *inheritance) {
     sys_inheritance = inheritance;
-    munmap(arena, ARENA_BYTES);
+    munmap(snapshot_address(COMMAND), ARENA_BYTES);
     sys_release_stack();
-    // One arena of malloc's, and freed memory goes back: fifty of these run beside each other.
-    mallopt(M_ARENA_MAX, 1);
-    mallopt(M_TRIM_THRESHOLD, 64 * 1024);
-    mallopt(M_MMAP_THRESHOLD, 64 * 1024);
-    JSContext *ctx = open_runtime(NULL);
-    _exit(ctx ? run(ctx, server_bytecode, server_bytecode_size) : 1);
+    _exit(run(SERVER));
+}
+
+// --make-snapshot FILE, in the build: this program again, with its runtimes prepared.
+static int make_snapshot(const char *path) {
+    struct arena *arenas[BUNDLES];
+    for (int bundle = 0; bundle < BUNDLES; bundle++) {
+        if (!prepare_bundle(bundle)) return 1;
+        arenas[bundle] = snapshot_address(bundle);
+    }
+    if (snapshot_write(path, arenas) == 0) return 0;
+    perror(path);
+    return 1;
 }
 
 int main(int argc, char **argv) {
@@ -234,7 +228,6 @@ int main(int argc, char **argv) {
     sys_argv = argv;
     // A write to a peer that is gone is an error of that write, not the end of the process.
     signal(SIGPIPE, SIG_IGN);
-    arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    JSContext *ctx = arena == MAP_FAILED ? NULL : open_runtime(&arena_functions);
-    return ctx ? run(ctx, command_bytecode, command_bytecode_size) : 1;
+    if (argc == 3 && !strcmp(argv[1], "--make-snapshot")) return make_snapshot(argv[2]);
+    return run(COMMAND);
 }

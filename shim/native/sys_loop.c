@@ -6,7 +6,6 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <time.h>
-#include <malloc.h>
 
 static int epoll_fd = -1;
 
@@ -56,10 +55,8 @@ SYS_FUNCTION(run_jobs) {
     return result < 0 || sys_throw_unhandled(ctx) ? JS_EXCEPTION : JS_UNDEFINED;
 }
 
-// collect(): frees what garbage there is, and gives memory that is not used back to the kernel.
-SYS_FUNCTION(collect) {
-    JS_RunGC(JS_GetRuntime(ctx));
-    malloc_trim(0);
+// rest(): to be called when nothing has happened for a while. Gives memory back that is not used.
+SYS_FUNCTION(rest) {
     sys_release_stack();
     return JS_UNDEFINED;
 }
@@ -112,7 +109,7 @@ const JSCFunctionListEntry sys_loop_functions[] = {
     JS_CFUNC_DEF("watch", 2, watch),
     JS_CFUNC_DEF("wait", 1, wait_events),
     JS_CFUNC_DEF("runJobs", 0, run_jobs),
-    JS_CFUNC_DEF("collect", 0, collect),
+    JS_CFUNC_DEF("rest", 0, rest),
     JS_CFUNC_DEF("monotonicMs", 0, monotonic_ms),
     JS_CFUNC_DEF("realtime", 0, realtime),
     JS_CFUNC_DEF("signalFd", 1, signal_fd),

@@ -51,7 +51,14 @@ export function createExitWatch(
     // The init process's exit is a container's last event but its deletion.
     if (process.execId === "") await process.task.execsExited();
     process.setExit(exit);
-    if (process.announced) events.exited(process);
+    if (process.announced) tell(process);
+  };
+
+  const told = new WeakSet<PodProcess>();
+  const tell = (process: PodProcess) => {
+    if (told.has(process)) return;
+    told.add(process);
+    events.exited(process);
   };
 
   return {
@@ -64,7 +71,7 @@ export function createExitWatch(
     announce(process, publish) {
       publish?.();
       process.announced = true;
-      if (process.exit) events.exited(process);
+      if (process.exit) tell(process);
     },
   };
 }

@@ -13,9 +13,6 @@ containerd's runtime v2 shim for Kuasar's sandboxers. containerd starts it for t
 io.containerd.kuasar.v2; there is nothing to run by hand.
 `;
 
-const programArguments = sys.arguments();
-const programName = (programArguments[0] ?? "").split("/").pop() ?? "";
-
 function environment(): Map<string, string> {
   return new Map(
     sys.environ().map((entry) => {
@@ -26,8 +23,8 @@ function environment(): Map<string, string> {
 }
 
 /** The exit status; undefined where the event loop has something to do yet. */
-function main(): number | undefined {
-  const flags = parseFlags(programArguments.slice(1));
+function main(programName: string, programArguments: readonly string[]): number | undefined {
+  const flags = parseFlags(programArguments);
   const out = openOutput();
   if (flags.help) {
     out.text(USAGE);
@@ -53,11 +50,18 @@ function main(): number | undefined {
   }
 }
 
-try {
-  const status = main();
-  if (status !== undefined) sys.exit(status);
-} catch (error) {
-  const text = sys.encodeUtf8(`${programName}: ${(error as Error).message}`);
-  sys.write(2, text, 0, text.byteLength);
-  sys.exit(1);
+function run(): void {
+  const [path = "", ...programArguments] = sys.arguments();
+  const programName = path.split("/").pop() ?? "";
+  try {
+    const status = main(programName, programArguments);
+    if (status !== undefined) sys.exit(status);
+  } catch (error) {
+    const text = sys.encodeUtf8(`${programName}: ${(error as Error).message}`);
+    sys.write(2, text, 0, text.byteLength);
+    sys.exit(1);
+  }
 }
+
+// What begins when all modules are defined: shim/native/runtime.c calls it, in a runtime that the build has prepared.
+Object.assign(globalThis, { main: run });

@@ -14,6 +14,9 @@ export interface TaskIo {
   readonly terminal: boolean;
 }
 
+/** Go's zero time. */
+const NEVER_RAN: Exit = { status: 255, exitedAt: { seconds: -62_135_596_800, nanos: 0 } };
+
 /** The init process of a task, or one that was exec'd into it: what the shim must know to publish its events. */
 export class PodProcess {
   pid = 0;
@@ -22,6 +25,7 @@ export class PodProcess {
   /** A Start has succeeded. */
   started = false;
   exit: Exit | undefined;
+  private failed = false;
   private readonly waiters: Array<(exit: Exit) => void> = [];
 
   constructor(
@@ -32,12 +36,19 @@ export class PodProcess {
   ) {}
 
   exited(): Promise<Exit> {
-    return this.exit ? Promise.resolve(this.exit) : new Promise((resolve) => this.waiters.push(resolve));
+    const exit = this.exit ?? (this.failed && !this.started ? NEVER_RAN : undefined);
+    return exit ? Promise.resolve(exit) : new Promise((resolve) => this.waiters.push(resolve));
   }
 
   setExit(exit: Exit): void {
     this.exit = exit;
     for (const resolve of this.waiters.splice(0)) resolve(exit);
+  }
+
+  /** Its start has failed: nothing will come of waiting for it, now or later. */
+  neverRan(): void {
+    this.failed = true;
+    for (const resolve of this.waiters.splice(0)) resolve(NEVER_RAN);
   }
 }
 

@@ -16,6 +16,8 @@ import { encodeState } from "./task-state.ts";
 const api = containerd.task.v2;
 const TASK = "containerd.task.v2.Task";
 const EMPTY = new Uint8Array(0);
+/** The other requests have something else in the field where these have an exec id. */
+const WITH_EXEC_ID: ReadonlySet<string> = new Set(["State", "Kill", "ResizePty", "CloseIO"]);
 
 export interface TaskServiceParts {
   readonly pod: Pod;
@@ -79,7 +81,7 @@ class Service implements TaskService {
     return method ? method(payload, context) : this.forward(payload, context);
   }
 
-  /** Every request begins with the container's id and, where there is one, the exec id. */
+  /** Every request begins with the container's id; what comes second is the exec id in some of them only. */
   private target(payload: Uint8Array): { id: string; execId: string } {
     return api.StateRequest.decode(payload);
   }
@@ -87,7 +89,7 @@ class Service implements TaskService {
   private async forward(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
     const { id, execId } = this.target(payload);
     const task = this.parts.pod.task(id);
-    task.process(execId);
+    if (WITH_EXEC_ID.has(context.method)) task.process(execId);
     const answer = task.role === "sandbox" && this.sandboxTask.handle(task, payload, context);
     // Asking twice for something that happens once is the sandboxer's to recognise; only questions are repeated.
     const repeatable = ["Pids", "Stats"].includes(context.method);
@@ -143,6 +145,7 @@ class Service implements TaskService {
     const { pod, events, exits, sandboxer } = this.parts;
     const { id, execId } = this.target(payload);
     const process = pod.task(id).process(execId);
+    const { announced } = process;
     process.announced = false;
     try {
       const answer =
@@ -155,7 +158,8 @@ class Service implements TaskService {
       exits.announce(process, () => events.started(process));
       return answer;
     } catch (error) {
-      if (execId === "") exits.announce(process);
+      if (announced) exits.announce(process);
+      else if (execId !== "") process.neverRan();
       throw error;
     }
   }
@@ -205,8 +209,7 @@ class Service implements TaskService {
     const answer = await this.remove(task, execId, payload);
     if (execId !== "") {
       task.execs.delete(execId);
-    } else {
-      pod.tasks.delete(id);
+    } else if (pod.tasks.delete(id)) {
       const { pid, exitStatus, exitedAt } = api.DeleteResponse.decode(answer);
       process.pid ||= pid;
       process.exit ??= {

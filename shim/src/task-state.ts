@@ -21,8 +21,9 @@ export function encodeState(process: PodProcess): Uint8Array {
   });
 }
 
-function statusOf({ task, execId, started, exit }: PodProcess): containerd.v1.types.Status {
+/** A paused container's processes are all paused, as the runc shim has it: those not started, and those at their end. */
+function statusOf({ task, started, exit }: PodProcess): containerd.v1.types.Status {
+  if (task.paused && !task.init.exit) return STATUS.PAUSED;
   if (exit) return STATUS.STOPPED;
-  if (!started) return STATUS.CREATED;
-  return execId === "" && task.paused ? STATUS.PAUSED : STATUS.RUNNING;
+  return started ? STATUS.RUNNING : STATUS.CREATED;
 }

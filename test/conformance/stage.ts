@@ -1,5 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { waitUntil } from "@kuasar/install/wait-until";
 import { type Any, packAny } from "@kuasar/proto/any";
 import { containerd, runtimeoptions } from "@kuasar/proto/containerd";
 import { stringify } from "smol-toml";
@@ -68,7 +69,10 @@ export class Stage {
    * and may be another's.
    */
   async traces(): Promise<string[]> {
-    return (await footprint(this.lab)).filter((line) => !line.startsWith("socket without a listener"));
+    const present = () => footprint(this.lab);
+    // Another containerd's pods may go while this machine's are being counted.
+    const lines = await waitUntil(present, { what: "a count of what there is", timeoutMs: 10_000 });
+    return lines.filter((line) => !line.startsWith("socket without a listener"));
   }
 
   async close(): Promise<void> {

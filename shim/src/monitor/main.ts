@@ -46,11 +46,15 @@ function main(args: readonly string[]): void {
   sys.becomeServer(JSON.stringify({ path: value, listener } satisfies MonitorSettings));
 }
 
-try {
-  main(sys.arguments().slice(1));
-  sys.exit(0);
-} catch (error) {
-  const text = sys.encodeUtf8(`kuasar-monitor: ${(error as Error).message}\n`);
-  sys.write(2, text, 0, text.byteLength);
-  sys.exit(1);
+function run(): never {
+  try {
+    main(sys.arguments().slice(1));
+    sys.exit(0);
+  } catch (error) {
+    const text = sys.encodeUtf8(`kuasar-monitor: ${(error as Error).message}\n`);
+    sys.write(2, text, 0, text.byteLength);
+    sys.exit(1);
+  }
 }
+
+Object.assign(globalThis, { main: run });

@@ -39,4 +39,4 @@ function serve({ path, listener }: MonitorSettings): void {
   runLoop();
 }
 
-serve(JSON.parse(sys.inheritance()) as MonitorSettings);
+Object.assign(globalThis, { main: () => serve(JSON.parse(sys.inheritance()) as MonitorSettings) });

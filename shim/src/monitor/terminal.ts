@@ -55,7 +55,6 @@ class ConsoleTerminal implements Terminal {
     if (master < 0) throw new StatusError(Code.FAILED_PRECONDITION, "the OCI runtime has sent no terminal");
     this.master = master;
     sys.setNonblocking(master, 1);
-    sys.clearOnlcr(master);
     const output = this.openOutput();
     this.shown = copy(sys.duplicate(master), output, () => this.typed?.close());
     const input = this.openInput();

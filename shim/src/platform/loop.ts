@@ -90,7 +90,7 @@ function waitForEvents(): number[] {
   if (timeout >= 0 && timeout <= IDLE_MS) return sys.wait(timeout);
   const events = sys.wait(IDLE_MS);
   if (events.length > 0) return events;
-  sys.collect();
+  sys.rest();
   return sys.wait(untilNextTimer());
 }
 

@@ -27,7 +27,8 @@ declare module "sys" {
   /** fd, events, fd, events, ... */
   export function wait(timeoutMs: number): number[];
   export function runJobs(): void;
-  export function collect(): void;
+  /** Nothing has happened for a while: gives memory back that is not used. */
+  export function rest(): void;
   export function monotonicMs(): number;
   export function realtime(): [seconds: number, nanoseconds: number];
   export function signalFd(signals: readonly number[]): number;

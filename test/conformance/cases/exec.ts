@@ -99,10 +99,13 @@ export const execCases: readonly ConformanceCase[] = [
       await trial.run();
       await trial.exec("running", ["sleep", "1000"]);
       await trial.addExec("before", { args: ["true"] });
+      await trial.exec("over", ["true"]);
+      await trial.wait("over");
       await trial.call("pause", trial.tasks.pause({ containerId: trial.id }));
       await trial.addExec("e1", { args: ["true"] });
       await trial.state("before");
       await trial.state("running");
+      await trial.state("over");
     },
   },
   {
@@ -125,6 +128,19 @@ export const execCases: readonly ConformanceCase[] = [
   refused("a program that may not be executed", ["/etc/passwd"]),
   refused("no arguments", []),
   refused("a working directory that is not there", ["true"], { cwd: "/no/such/folder" }),
+  {
+    name: "exec: started again after a start that failed",
+    async run(trial) {
+      await trial.run();
+      await trial.exec("e1", ["/tmp/late"]);
+      await trial.exec("e2", ["sh", "-c", "printf '#!/bin/sh\\nexit 4\\n' > /tmp/late; chmod 755 /tmp/late"]);
+      await trial.wait("e2");
+      const ended = trial.waitInBackground("e1");
+      await trial.start("e1", "start again");
+      await ended("wait [e1]");
+      await trial.state("e1");
+    },
+  },
   {
     name: "exec: waited for before a start that fails",
     async run(trial) {

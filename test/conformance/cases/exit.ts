@@ -86,11 +86,11 @@ export const exitCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "state: the shim's task after the exit keeps its pid",
+    name: "state: after the exit the task keeps its pid",
     async run(trial) {
       await trial.runToEnd({ args: ["true"] });
       await trial.state();
-      const { containerId } = { containerId: trial.id };
+      const containerId = trial.id;
       await trial.call(
         "pids",
         trial.tasks.listPids({ containerId }),

@@ -2,7 +2,6 @@ import { alreadyExists, failedPrecondition, invalidArgument, unknown } from "../
 import { quote, validateIdentifier } from "../identifier/identifier.ts";
 import type { KeyedLock } from "../lock/keyed-lock.ts";
 import { processStartTime } from "../proc/start-time.ts";
-import { unknownExit } from "../sandbox/exit.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { liveTask } from "../sandbox/sandbox-registry.ts";
 import { isJsonObject } from "../store/json.ts";
@@ -45,8 +44,7 @@ export function createExecLifecycle(engine: TaskEngine, lock: KeyedLock, exits: 
       pid = await engine.startExec(sandbox, task, exec, timeoutMs);
     } catch (error) {
       task.updateExec(execId, { state: "created" });
-      // There is nothing to wait for any more.
-      task.exit(execId).resolve(unknownExit());
+      task.execNeverRan(execId);
       throw error;
     }
     const { spec: _, ...running } = task.exec(execId);

@@ -109,6 +109,12 @@ export class Task {
     return exit;
   }
 
+  /** Nothing comes of this start: who waits is told, and who waits from now on waits for the next one. */
+  execNeverRan(execId: string): void {
+    this.exit(execId).resolve(unknownExit());
+    this.#exits.delete(execId);
+  }
+
   #replace(next: TaskRecord): void {
     if (!this.#discarded) {
       this.#store.saveTask(this.#sandbox, next);

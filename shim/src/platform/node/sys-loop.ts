@@ -13,7 +13,7 @@ const O_CLOEXEC = 0o2000000;
 
 /** Node's loop is open from the start, and its memory is its own affair. */
 export function openLoop(): void {}
-export function collect(): void {}
+export function rest(): void {}
 
 /** What only the native event loop calls: platform/node/loop.ts is in its place. */
 export function watch(): never {

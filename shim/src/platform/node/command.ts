@@ -1,0 +1,4 @@
+import "../../main.ts";
+import { callMain } from "./main-function.ts";
+
+callMain();

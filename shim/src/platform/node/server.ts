@@ -1,0 +1,4 @@
+import "../../server.ts";
+import { callMain } from "./main-function.ts";
+
+callMain();
