@@ -47,10 +47,11 @@ export function parseBundleSpec(text: string | undefined, id: string): BundleSpe
   return { role: group && group !== id ? "container" : "lone", sandboxId: group ?? id, netnsPath };
 }
 
-/** What `delete` must know when no shim is left to ask. */
-export interface BundleRecord {
-  readonly role: Role;
-  readonly sandboxId: string;
+/**
+ * What `start` has found out about a bundle: for the shim, which would else parse the spec again in memory that stays
+ * with the pod, and for `delete`, which has no shim left to ask.
+ */
+export interface BundleRecord extends BundleSpec {
   readonly sandboxer: string;
   readonly socket: string;
 }

@@ -29,12 +29,15 @@ export function start(flags: Flags, programName: string, env: ReadonlyMap<string
   requireIdentifier("-namespace", flags.namespace);
   requireIdentifier("-id", flags.id);
   const bundle = sys.getcwd();
-  const { role, sandboxId } = readBundleSpec(bundle, flags.id);
+  const spec = readBundleSpec(bundle, flags.id);
+  const { sandboxId } = spec;
   requireIdentifier("the pod's id in config.json", sandboxId);
   const sandboxer = chooseSandboxer(programName, readAllInput(), readText);
+  const record = { ...spec, sandboxer: sandboxer.name, socket: sandboxer.socket };
   const address = socketAddress(flags.address, flags.namespace, sandboxId);
   const path = pathOfAddress(address);
   if (sandboxId !== flags.id && canConnect(path)) {
+    writeBundleRecord(bundle, record);
     writeAddress(address);
     return address;
   }
@@ -42,7 +45,7 @@ export function start(flags: Flags, programName: string, env: ReadonlyMap<string
   try {
     requireAnswering(sandboxer);
     writeAddress(address);
-    writeBundleRecord(bundle, { role, sandboxId, sandboxer: sandboxer.name, socket: sandboxer.socket });
+    writeBundleRecord(bundle, record);
     forkShim({
       namespace: flags.namespace,
       sandboxId,

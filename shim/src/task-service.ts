@@ -1,7 +1,7 @@
 import { containerd } from "@kuasar/proto/shim";
 import * as sys from "sys";
 import { type CallContext, Code, StatusError } from "ttrpc-ts";
-import { type BundleSpec, readBundleSpec, writeBundleRecord } from "./bundle.ts";
+import { type BundleSpec, readBundleRecord, readBundleSpec, writeBundleRecord } from "./bundle.ts";
 import { remaining } from "./deadline.ts";
 import type { ExitWatch } from "./exit-watch.ts";
 import { requireIdentifier } from "./identifier.ts";
@@ -9,6 +9,7 @@ import type { Log } from "./log.ts";
 import { type Pod, PodTask } from "./pod.ts";
 import type { SandboxCalls } from "./sandbox-calls.ts";
 import { createSandboxTask, type SandboxTask } from "./sandbox-task.ts";
+import type { SandboxerChoice } from "./sandboxer-choice.ts";
 import type { SandboxerConnection } from "./sandboxer-connection.ts";
 import type { TaskEvents } from "./task-events.ts";
 import { encodeState } from "./task-state.ts";
@@ -107,14 +108,9 @@ class Service implements TaskService {
       );
     }
     if (pod.tasks.has(request.id)) throw new StatusError(Code.ALREADY_EXISTS, `container ${request.id} already exists`);
-    const spec = readSpec(request.bundle, request.id);
+    const spec = readSpec(request.bundle, request.id, sandboxer.choice);
     const { stdin, stdout, stderr, terminal } = request;
     const task = new PodTask(request.id, spec.role, request.bundle, { stdin, stdout, stderr, terminal });
-    if (spec.role === "container") {
-      // `start` wrote that of the sandbox itself.
-      const { name, socket } = sandboxer.choice;
-      writeBundleRecord(request.bundle, { role: spec.role, sandboxId: pod.sandboxId, sandboxer: name, socket });
-    }
     // In the table before anything is made: an id is taken while its Create is under way.
     pod.tasks.set(task.id, task);
     try {
@@ -262,10 +258,15 @@ function requireId(id: string, field = "id"): void {
   }
 }
 
-function readSpec(bundle: string, id: string): BundleSpec {
+function readSpec(bundle: string, id: string, { name, socket }: SandboxerChoice): BundleSpec {
   if (!sys.stat(bundle)) throw new StatusError(Code.NOT_FOUND, `bundle: ${bundle} does not exist`);
+  const record = readBundleRecord(bundle);
+  if (record) return record;
+  // With sandbox_mode = "shim" containerd does not call `start` for a pod's containers.
   try {
-    return readBundleSpec(bundle, id);
+    const spec = readBundleSpec(bundle, id);
+    writeBundleRecord(bundle, { ...spec, sandboxer: name, socket });
+    return spec;
   } catch (error) {
     throw new StatusError(Code.INVALID_ARGUMENT, (error as Error).message);
   }

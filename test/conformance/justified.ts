@@ -84,8 +84,10 @@ const reasons: readonly Reason[] = [
   },
   {
     why: "The runc shim breaks down when an exec whose start has failed is started again; ours starts it.",
-    ours: /exit 4|exitStatus=4/,
-    where: { "exec: started again after a start that failed": ["wait [e1]", "state [e1]", "events"] },
+    ours: /^ok, e1$|exit 4 |exitStatus=4 /,
+    where: {
+      "exec: started again after a start that failed": ["start again", "wait [e1]", "state [e1]", "events"],
+    },
   },
 ];
 

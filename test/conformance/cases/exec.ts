@@ -135,9 +135,8 @@ export const execCases: readonly ConformanceCase[] = [
       await trial.exec("e1", ["/tmp/late"]);
       await trial.exec("e2", ["sh", "-c", "printf '#!/bin/sh\\nexit 4\\n' > /tmp/late; chmod 755 /tmp/late"]);
       await trial.wait("e2");
-      const ended = trial.waitInBackground("e1");
       await trial.start("e1", "start again");
-      await ended("wait [e1]");
+      await trial.wait("e1");
       await trial.state("e1");
     },
   },

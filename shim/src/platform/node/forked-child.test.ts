@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { expect } from "chai";
+import { OPEN_FILES } from "./environment.ts";
 import { ChildError, forkChild, NAMESPACE_FLAGS } from "./forked-child.ts";
 import * as sys from "./sys.ts";
 
@@ -44,6 +45,13 @@ describe("a child of a process of Node", () => {
     const { output } = await outcomeOf(() => shell(`test -e /proc/$$/fd/${ours} && echo open || echo closed`));
     sys.close(ours);
     expect(output).to.equal("closed\n");
+  });
+
+  it("has the limit on open files that the shim was started with, not the one that Node makes of it", async () => {
+    process.env[OPEN_FILES] = "123";
+    const { output } = await outcomeOf(() => shell("ulimit -Sn"));
+    delete process.env[OPEN_FILES];
+    expect(output).to.equal("123\n");
   });
 
   it("tells which step failed, and leaves nothing behind", async () => {
