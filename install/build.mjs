@@ -169,6 +169,11 @@ function copyKoffi() {
 async function main() {
   for (const folder of [bin, lib, work]) mkdirSync(folder, { recursive: true });
   await run(process.execPath, [join(top, "proto", "generate.mjs")]);
+  // First what needs no compiler: where there is none, these are there all the same.
+  for (const program of NODE_PROGRAMS.filter(({ entry }) => existsSync(join(top, entry)))) {
+    await makeNode(program);
+  }
+  await makeNodeShim(NODE_SHIM);
   const parts = await buildParts();
   const objects = await compileRuntime(parts);
   for (const program of NATIVE_PROGRAMS) {
@@ -184,10 +189,6 @@ async function main() {
     rmSync(join(bin, link), { force: true });
     linkSync(join(bin, "containerd-shim-kuasar-v2"), join(bin, link));
   }
-  for (const program of NODE_PROGRAMS.filter(({ entry }) => existsSync(join(top, entry)))) {
-    await makeNode(program);
-  }
-  await makeNodeShim(NODE_SHIM);
 }
 
 await main();

@@ -25,7 +25,8 @@ const codeNames: Readonly<Record<number, string>> = {
 
 /**
  * What callers look for in the text of an error, since its code does not say it: containerd's client and CRI plugin,
- * ctr and nerdctl ("process already finished"), Docker (exit codes 126 and 127 for a program that cannot be run).
+ * ctr and nerdctl ("process already finished"), Docker (exit codes 126 and 127 for a program that cannot be run). The
+ * last one is ours: an answer that did not come from the sandboxer must not pass for one that did.
  */
 const matchedPhrases: readonly string[] = [
   "process already finished",
@@ -53,6 +54,7 @@ const matchedPhrases: readonly string[] = [
   "invalid argument",
   "exec format error",
   "unable to find user",
+  "sandboxer does not answer",
 ];
 
 /** @param plain takes out what differs from run to run: ids, paths, pids */

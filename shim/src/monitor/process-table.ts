@@ -4,6 +4,8 @@ import { unwatch, watch } from "../platform/loop.ts";
 import type { ProcessStdio } from "./stdio.ts";
 
 const SIGCHLD = 17;
+/** Where nobody can know how a process ended. */
+const UNKNOWN_STATUS = 255;
 
 /** How a process ended: its exit status, or 128 + the signal's number. */
 export interface Exit {
@@ -74,8 +76,11 @@ class Table implements ProcessTable {
     if (exit) {
       this.orphans.delete(pid);
       this.exited(process, exit);
-    } else {
+    } else if (sys.stat(`/proc/${pid}`)) {
       this.byPid.set(pid, process);
+    } else {
+      // Its own parent was there to see it end, and nobody can tell how any more.
+      this.exited(process, exitNow(UNKNOWN_STATUS));
     }
     return process;
   }
@@ -96,7 +101,7 @@ class Table implements ProcessTable {
       unwatch(pidfd);
       sys.close(pidfd);
       delete process.pidfd;
-      this.exited(process, exitNow(status < 0 ? 255 : status));
+      this.exited(process, exitNow(status < 0 ? UNKNOWN_STATUS : status));
     });
     return process;
   }

@@ -42,7 +42,7 @@ export const logUriCases: readonly ConformanceCase[] = [
       const file = join(scratch(trial), "deep", "log");
       await runWithLog(trial, `file://${file}`, script);
       trial.note("log", sortedLines(file));
-      if (existsSync(file)) trial.note("mode", (statSync(file).mode & 0o777).toString(8));
+      trial.note("mode", existsSync(file) ? (statSync(file).mode & 0o777).toString(8) : "no file");
     },
   },
   {

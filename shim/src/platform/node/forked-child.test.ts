@@ -1,7 +1,7 @@
-import { readFileSync, readlinkSync } from "node:fs";
+import { readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { expect } from "chai";
 import { OPEN_FILES } from "./environment.ts";
-import { ChildError, forkChild, NAMESPACE_FLAGS } from "./forked-child.ts";
+import { ChildError, CLONE_PARENT, forkChild, NAMESPACE_FLAGS } from "./forked-child.ts";
 import * as sys from "./sys.ts";
 
 /** The child's output, and its exit status. */
@@ -76,6 +76,36 @@ describe("a child of a process of Node", () => {
     }, uts | pid);
     expect({ output, status }).to.deep.equal({ output: "in-a-pod\n1\n", status: 0 });
     expect(readlinkSync("/proc/self/ns/uts")).to.equal(ours);
+  });
+
+  it("forks once more where a pid namespace holds for children only, and its pid is the last one's", async function () {
+    if (process.getuid?.() !== 0) this.skip();
+    const outcome = await outcomeOf(() => {
+      sys.unshare(NAMESPACE_FLAGS.pid as number);
+      sys.fork(CLONE_PARENT, -1);
+      return shell("echo $$; exit 4");
+    });
+    expect(outcome).to.deep.equal({ output: "1\n", status: 4 });
+  });
+
+  it("waits in its new user namespace until its parent has said who it is", async function () {
+    if (process.getuid?.() !== 0) this.skip();
+    const [output, input] = sys.pipe();
+    const gate = sys.pipe();
+    const [open, opener] = gate;
+    const become = () => {
+      expect(sys.read(open, new ArrayBuffer(1), 0, 1)).to.equal(1);
+      sys.dup2(input, 1);
+      return shell("cat /proc/self/uid_map");
+    };
+    const pid = await forkChild({ flags: NAMESPACE_FLAGS.user as number }, become, (child) => {
+      writeFileSync(`/proc/${child}/uid_map`, "0 1000 10\n");
+      sys.write(opener, new ArrayBuffer(1), 0, 1);
+    });
+    for (const fd of [input, ...gate]) sys.close(fd);
+    expect(readFileSync(output, "utf8").trim().split(/ +/)).to.deep.equal(["0", "1000", "10"]);
+    sys.close(output);
+    expect(await ended(pid)).to.equal(0);
   });
 
   it("gives up its rights", async function () {

@@ -1,7 +1,7 @@
-import { ChildError, CLONE_PARENT, type Report } from "../forked-child.ts";
+import { ChildError, CLONE_PARENT, type Report } from "../child-terms.ts";
 import { becomeProgram, startChild } from "./child.ts";
 
-export { ChildError, CLONE_PARENT, NAMESPACE_FLAGS, type Report } from "../forked-child.ts";
+export { ChildError, CLONE_PARENT, NAMESPACE_FLAGS, type Report } from "../child-terms.ts";
 
 /**
  * As platform/forked-child.ts has it. What the child does is decided here, in this process, and done there, call by

@@ -1,0 +1,22 @@
+// What is said about a child, in whichever way it is made.
+
+/** clone() flags, from linux/sched.h. */
+export const CLONE_PARENT = 0x00008000;
+export const NAMESPACE_FLAGS: Readonly<Record<string, number>> = {
+  mount: 0x00020000,
+  cgroup: 0x02000000,
+  uts: 0x04000000,
+  ipc: 0x08000000,
+  user: 0x10000000,
+  pid: 0x20000000,
+  network: 0x40000000,
+};
+
+/** A step that a child took before it became another program, and that failed. */
+export class ChildError extends Error {}
+
+/** What the child's code can say to its parent before the exec. */
+export interface Report {
+  /** The process that the parent shall know is another than the one that it forked. */
+  pid(pid: number): void;
+}

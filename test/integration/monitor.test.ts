@@ -1,0 +1,167 @@
+import { strict as assert } from "node:assert";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { programPath } from "@kuasar/install/programs";
+import { waitUntil } from "@kuasar/install/wait-until";
+import { kuasar } from "@kuasar/proto/containerd";
+import { MonitorService } from "@kuasar/proto/definitions";
+import { Code, createClient, createStub, type StatusError, type Stub } from "ttrpc-ts";
+import { connect } from "ttrpc-ts/node";
+
+const api = kuasar.monitor.v1;
+const env = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
+const SIGKILL = 9;
+const ALL_NAMESPACES = ["pid", "ipc", "uts", "mount", "network"].map((type) => ({ type, path: "" }));
+
+describe("kuasar-monitor, the parent of a pod's processes", function () {
+  this.timeout(20_000);
+
+  let folder: string;
+  let socket: string;
+  let monitor: Stub<typeof MonitorService>;
+  let disconnect: () => void;
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), "kuasar-monitor-"));
+    socket = join(folder, "m.sock");
+    execFileSync(programPath("kuasar-monitor"), ["--socket", socket]);
+    const client = createClient(await connect(socket, { timeoutMs: 5_000 }));
+    monitor = createStub(MonitorService, client);
+    disconnect = () => client.close();
+  });
+
+  afterEach(async () => {
+    for (const { key, exited } of (await monitor.list({})).processes) {
+      if (!exited) await monitor.signal({ key, signal: SIGKILL });
+      await monitor.wait({ key });
+      await monitor.release({ key });
+    }
+    disconnect();
+    // Without processes and connections it ends by itself.
+    await waitUntil(() => !existsSync(socket), { what: "the monitor to end", timeoutMs: 5_000 });
+    rmSync(folder, { recursive: true });
+  });
+
+  const run = (fields: kuasar.monitor.v1.IRunRequest) => monitor.run(api.RunRequest.create({ env, ...fields }));
+  const spawn = (fields: kuasar.monitor.v1.ISpawnRequest) => monitor.spawn(api.SpawnRequest.create({ env, ...fields }));
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  const rejects = (promise: Promise<unknown>, code: Code, message: RegExp) =>
+    assert.rejects(promise, (error: StatusError) => {
+      assert.equal(error.code, code);
+      assert.match(error.message, message);
+      return true;
+    });
+
+  it("runs a command and gives its exit status, its output and its errors", async () => {
+    const result = await run({ argv: ["sh", "-c", "echo out; echo err >&2; exit 3"] });
+    assert.deepEqual([result.exitStatus, text(result.stdout), text(result.stderr)], [3, "out\n", "err\n"]);
+  });
+
+  it("keeps 64 KiB of a command's output, however much there is", async () => {
+    const result = await run({ argv: ["head", "-c", "10000000", "/dev/zero"] });
+    assert.deepEqual([result.exitStatus, result.stdout.length], [0, 65_536]);
+  });
+
+  it("kills a command at its deadline", async () => {
+    const late = run({ argv: ["sleep", "1000"], timeoutMs: 100 });
+    await rejects(late, Code.DEADLINE_EXCEEDED, /sleep 1000: killed, it took longer than 100 ms/);
+  });
+
+  it("takes over a process that a command leaves behind, even one that has ended by then", async () => {
+    const pidFile = join(folder, "pid");
+    for (const seconds of ["0", "0.2"]) {
+      // The inner shell ends, and leaves its child to the monitor.
+      const script = `sh -c '(sleep ${seconds}; exit 7) & echo -n $! > ${pidFile}'; sleep 0.1`;
+      const { pid } = await run({ argv: ["sh", "-c", script], stdio: {}, key: seconds, pidFile });
+      assert.equal(String(pid), readFileSync(pidFile, "utf8"));
+      assert.equal((await monitor.wait({ key: seconds })).exitStatus, 7);
+    }
+  });
+
+  it("says 255 of a process that somebody else has seen end, and does not wait for it for ever", async () => {
+    const pidFile = join(folder, "pid");
+    const script = `(exit 7) & echo -n $! > ${pidFile}; wait`;
+    await run({ argv: ["sh", "-c", script], stdio: {}, key: "gone", pidFile });
+    assert.equal((await monitor.wait({ key: "gone" })).exitStatus, 255);
+  });
+
+  it("gives a pause process namespaces, a host name and nothing of the host's files", async () => {
+    const { pid } = await spawn({
+      key: "pause",
+      argv: ["catatonit", "-P"],
+      emptyRoot: true,
+      hostname: "pod-1",
+      namespaces: ALL_NAMESPACES,
+      sysctls: { "net.ipv4.ping_group_range": "0 100" },
+      credentials: { uid: 65_535, gid: 65_535, additionalGids: [], capabilities: [], noNewPrivileges: true },
+    });
+    assert.deepEqual(readdirSync(`/proc/${pid}/root/`), []);
+    for (const name of ["pid", "ipc", "uts", "mnt", "net"]) {
+      assert.notEqual(readlinkSync(`/proc/${pid}/ns/${name}`), readlinkSync(`/proc/self/ns/${name}`));
+    }
+    const inside = (...command: string[]) =>
+      execFileSync("nsenter", ["-t", String(pid), "-u", "-n", ...command], { encoding: "utf8" }).trim();
+    assert.equal(inside("hostname"), "pod-1");
+    assert.equal(inside("cat", "/proc/sys/net/ipv4/ping_group_range"), "0\t100");
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    assert.match(status, /^Uid:\s65535\s/m);
+    assert.match(status, /^CapBnd:\s0{16}$/m);
+    assert.match(status, /^NoNewPrivs:\s1$/m);
+  });
+
+  it("starts a process in the pid namespace of another", async () => {
+    const pause = await spawn({ key: "pause", argv: ["catatonit", "-P"], namespaces: ALL_NAMESPACES });
+    const namespaces = [{ type: "pid", path: `/proc/${pause.pid}/ns/pid` }];
+    const joined = await spawn({ key: "joined", argv: ["sleep", "1000"], namespaces });
+    assert.equal(readlinkSync(`/proc/${joined.pid}/ns/pid`), readlinkSync(`/proc/${pause.pid}/ns/pid`));
+    await monitor.signal({ key: "joined", signal: SIGKILL });
+    assert.equal((await monitor.wait({ key: "joined" })).exitStatus, 137);
+  });
+
+  it("says which step of a start has failed, and starts nothing", async () => {
+    const steps: Array<[object, Code, RegExp]> = [
+      [{ argv: ["nonesuch"] }, Code.NOT_FOUND, /argv: nonesuch: no such program in PATH/],
+      [{ key: "" }, Code.INVALID_ARGUMENT, /^key: expected/],
+      [{ namespaces: [{ type: "time machine", path: "" }] }, Code.INVALID_ARGUMENT, /namespaces.type: expected one of/],
+      [{ namespaces: [{ type: "network", path: "/nonesuch" }] }, Code.FAILED_PRECONDITION, /join namespace \/nonesuch/],
+      [{ sysctls: { "kernel.nonesuch": "1" } }, Code.FAILED_PRECONDITION, /sysctl kernel.nonesuch/],
+      [{ cgroupProcs: ["/sys/../etc/passwd"] }, Code.INVALID_ARGUMENT, /cgroup_procs: expected absolute paths/],
+      [{ cwd: "/nonesuch" }, Code.FAILED_PRECONDITION, /chdir \/nonesuch/],
+    ];
+    for (const [fields, code, message] of steps) {
+      await rejects(spawn({ key: "x", argv: ["sleep", "1000"], ...fields }), code, message);
+    }
+    assert.deepEqual((await monitor.list({})).processes, []);
+  });
+
+  it("signals a process, waits for it and forgets it, each at its time only", async () => {
+    await spawn({ key: "a", argv: ["sleep", "1000"] });
+    await rejects(spawn({ key: "a", argv: ["true"] }), Code.ALREADY_EXISTS, /the key a exists/);
+    await rejects(monitor.release({ key: "a" }), Code.FAILED_PRECONDITION, /has not exited/);
+    await monitor.signal({ key: "a", signal: SIGKILL });
+    const [first, second] = await Promise.all([monitor.wait({ key: "a" }), monitor.wait({ key: "a" })]);
+    assert.deepEqual([first.exitStatus, second.exitStatus], [137, 137]);
+    await rejects(monitor.signal({ key: "a", signal: SIGKILL }), Code.NOT_FOUND, /already finished/);
+    await monitor.release({ key: "a" });
+    await monitor.release({ key: "a" });
+    await rejects(monitor.wait({ key: "a" }), Code.NOT_FOUND, /no process with the key a/);
+  });
+
+  it("mounts, and undoes what it mounted when one of the mounts fails", async () => {
+    const target = join(folder, "mnt");
+    mkdirSync(target);
+    const tmpfs = { type: "tmpfs", source: "tmpfs", target: "", options: ["size=1m", "nosuid"] };
+    const mounted = () => readFileSync("/proc/self/mountinfo", "utf8").includes(` ${target} `);
+    await monitor.mount({ mounts: [tmpfs, tmpfs], target });
+    assert.ok(mounted());
+    await monitor.unmount({ target });
+    await monitor.unmount({ target });
+    assert.ok(!mounted());
+    const broken = monitor.mount({ mounts: [tmpfs, { ...tmpfs, type: "nonesuchfs" }], target });
+    await rejects(broken, Code.FAILED_PRECONDITION, /mount nonesuchfs/);
+    assert.ok(!mounted());
+    await rejects(monitor.mount({ mounts: [tmpfs], target: "/tmp/../etc" }), Code.INVALID_ARGUMENT, /without "\.\."/);
+  });
+});
