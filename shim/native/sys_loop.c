@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <time.h>
 
@@ -78,6 +79,12 @@ SYS_FUNCTION(realtime) {
     return pair;
 }
 
+// eventFd(): a non-blocking counter that the kernel can add to; 8 bytes are read from it at a time.
+SYS_FUNCTION(event_fd) {
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return fd < 0 ? sys_throw(ctx, "eventfd", NULL) : JS_NewInt32(ctx, fd);
+}
+
 // signalFd([signals]): blocks them; a file descriptor that tells of each.
 SYS_FUNCTION(signal_fd) {
     sigset_t set;
@@ -112,6 +119,7 @@ const JSCFunctionListEntry sys_loop_functions[] = {
     JS_CFUNC_DEF("rest", 0, rest),
     JS_CFUNC_DEF("monotonicMs", 0, monotonic_ms),
     JS_CFUNC_DEF("realtime", 0, realtime),
+    JS_CFUNC_DEF("eventFd", 0, event_fd),
     JS_CFUNC_DEF("signalFd", 1, signal_fd),
     JS_CFUNC_DEF("readSignal", 1, read_signal),
     JS_PROP_INT32_DEF("EPOLLIN", EPOLLIN, JS_PROP_CONFIGURABLE),

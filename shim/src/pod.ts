@@ -1,5 +1,6 @@
 import { Code, StatusError } from "ttrpc-ts";
 import type { Role } from "./bundle.ts";
+import type { OomWatch } from "./oom-watch.ts";
 
 /** How a process ended, as google.protobuf.Timestamp and containerd's exit statuses have it. */
 export interface Exit {
@@ -58,6 +59,7 @@ export class PodTask {
   /** Between a Pause and its Resume. */
   paused = false;
   readonly execs = new Map<string, PodProcess>();
+  oomWatch: OomWatch | undefined;
 
   constructor(
     readonly id: string,

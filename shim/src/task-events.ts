@@ -10,6 +10,7 @@ export interface TaskEvents {
   started(process: PodProcess): void;
   exited(process: PodProcess): void;
   deleted(task: PodTask): void;
+  oom(task: PodTask): void;
   execAdded(task: PodTask, execId: string): void;
   paused(task: PodTask): void;
   resumed(task: PodTask): void;
@@ -49,6 +50,7 @@ export function createTaskEvents(publisher: Publisher): TaskEvents {
         exitedAt: timestamp(init.exit?.exitedAt),
         id: "",
       }),
+    oom: ({ id }) => publish("oom", "TaskOOM", events.TaskOOM, { containerId: id }),
     execAdded: (task, execId) =>
       publish("exec-added", "TaskExecAdded", events.TaskExecAdded, { containerId: task.id, execId }),
     paused: ({ id }) => publish("paused", "TaskPaused", events.TaskPaused, { containerId: id }),

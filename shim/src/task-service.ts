@@ -6,6 +6,7 @@ import { remaining } from "./deadline.ts";
 import type { ExitWatch } from "./exit-watch.ts";
 import { requireIdentifier } from "./identifier.ts";
 import type { Log } from "./log.ts";
+import { watchOom } from "./oom-watch.ts";
 import { type Pod, PodTask } from "./pod.ts";
 import type { SandboxCalls } from "./sandbox-calls.ts";
 import { createSandboxTask, type SandboxTask } from "./sandbox-task.ts";
@@ -151,12 +152,24 @@ class Service implements TaskService {
       process.pid = api.StartResponse.decode(answer).pid;
       process.started = true;
       if (execId !== "") exits.watch(process);
+      else this.watchOom(process.task);
       exits.announce(process, () => events.started(process));
       return answer;
     } catch (error) {
       if (announced) exits.announce(process);
       else if (execId !== "") process.neverRan();
       throw error;
+    }
+  }
+
+  /** As the runc shim, from the start of a container on; one without a memory cgroup has nothing to tell. */
+  private watchOom(task: PodTask): void {
+    const { events, log } = this.parts;
+    if (task.role === "sandbox" || task.init.pid === 0) return;
+    try {
+      task.oomWatch = watchOom(task.init.pid, () => events.oom(task));
+    } catch (error) {
+      log.error("out of memory events will be missing", { id: task.id, error });
     }
   }
 

@@ -62,7 +62,11 @@ export function errorObservation(step: string, error: unknown, plain: (text: str
   const { code, details } = error as { code?: unknown; details?: unknown };
   if (typeof code !== "number" || typeof details !== "string") throw error;
   const wording = plain(details);
+  return { step, result: withMatched(codeNames[code] ?? `code ${code}`, wording), wording };
+}
+
+/** The result, and after it the phrases in an error's text that callers look for. */
+export function withMatched(result: string, wording: string): string {
   const matched = matchedPhrases.filter((phrase) => wording.includes(phrase));
-  const result = [codeNames[code] ?? `code ${code}`, ...matched.map((phrase) => `"${phrase}"`)].join(" ");
-  return { step, result, wording };
+  return [result, ...matched.map((phrase) => `"${phrase}"`)].join(" ");
 }

@@ -31,6 +31,7 @@ declare module "sys" {
   export function rest(): void;
   export function monotonicMs(): number;
   export function realtime(): [seconds: number, nanoseconds: number];
+  export function eventFd(): number;
   export function signalFd(signals: readonly number[]): number;
   export function readSignal(fd: number): number;
   export const EPOLLIN: number;

@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { join } from "node:path";
 import { waitUntil } from "@kuasar/install/wait-until";
 import type { ConformanceCase } from "../conformance-case.ts";
+import { withMatched } from "../observation.ts";
 import type { Trial } from "../trial.ts";
 
 /** A log driver as containerd's runtime/v2/logging has it: output on 3, errors on 4, ready when 5 is closed. */
@@ -22,7 +23,8 @@ async function runWithLog(trial: Trial, uri: string, command: string): Promise<v
   const { lab } = trial.stage;
   const args = lab.ctrRunArgs(["--rm", "--log-uri", uri], trial.id, "sh", "-c", command);
   const { exitCode, stderr } = await lab.containerd.ctr(args, { reject: false });
-  trial.observations.push({ step: "ctr run", result: `exit ${exitCode}`, wording: trial.plain(stderr) });
+  const wording = trial.plain(stderr);
+  trial.observations.push({ step: "ctr run", result: withMatched(`exit ${exitCode}`, wording), wording });
 }
 
 /** Lines of two streams in one file may come in any order. */

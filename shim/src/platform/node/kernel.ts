@@ -49,6 +49,7 @@ export const NUMBERS = {
   accept4: 288,
   epoll_create1: 291,
   dup3: 292,
+  eventfd2: 290,
   pipe2: 293,
   prlimit64: 302,
   setns: 308,

@@ -32,6 +32,10 @@ export function realtime(): [seconds: number, nanoseconds: number] {
   return [Number(now[0]), Number(now[1])];
 }
 
+export function eventFd(): number {
+  return call("eventfd2", 0, O_CLOEXEC | O_NONBLOCK);
+}
+
 /** A pipe in place of a signalfd: that one needs a signal which every thread blocks, and Node's do not. */
 export function signalFd(signals: readonly number[]): number {
   const ends = new Int32Array(2);

@@ -1,0 +1,31 @@
+import { readTextIfThere } from "./files.ts";
+
+/** A cgroup of a process: of one hierarchy of v1, or of the one of v2. */
+export interface CgroupFolder {
+  readonly version: 1 | 2;
+  readonly folder: string;
+}
+
+/** The process's cgroup that has the controller, of v1 where v1 has it; undefined where there is none. */
+export function cgroupFolder(pid: number | "self", controller: string): CgroupFolder | undefined {
+  const cgroups = lines(`/proc/${pid}/cgroup`).map((line) => /^\d+:([^:]*):(.*)$/.exec(line));
+  const v1 = cgroups.find((match) => match?.[1]?.split(",").includes(controller));
+  const v2 = cgroups.find((match) => match?.[1] === "");
+  return (
+    (v1 ? below(1, controller, v1[2] as string) : undefined) ?? (v2 ? below(2, controller, v2[2] as string) : undefined)
+  );
+}
+
+function below(version: 1 | 2, controller: string, path: string): CgroupFolder | undefined {
+  for (const line of lines("/proc/self/mountinfo")) {
+    const [before, after] = line.split(" - ");
+    const [type, , options] = after?.split(" ") ?? [];
+    const matches = version === 2 ? type === "cgroup2" : type === "cgroup" && options?.split(",").includes(controller);
+    if (matches) return { version, folder: `${before?.split(" ")[4]}${path === "/" ? "" : path}` };
+  }
+  return undefined;
+}
+
+function lines(path: string): string[] {
+  return (readTextIfThere(path) ?? "").split("\n");
+}
