@@ -4,6 +4,7 @@
 
 #include "snapshot.h"
 
+#include <ctype.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -22,8 +23,10 @@ static const char *errno_name(int number) {
 JSValue sys_throw(JSContext *ctx, const char *syscall, const char *subject) {
     int number = errno;
     char message[512];
-    snprintf(message, sizeof message, "%s%s%s: %s", syscall, subject ? " " : "", subject ? subject : "",
-             strerror(number));
+    // Begun with a small letter, as Go's texts are: clients look for "no such file or directory".
+    const char *text = strerror(number);
+    snprintf(message, sizeof message, "%s%s%s: %c%s", syscall, subject ? " " : "", subject ? subject : "",
+             tolower((unsigned char)*text), text + 1);
     JSValue error = JS_NewError(ctx);
     JS_DefinePropertyValueStr(ctx, error, "message", JS_NewString(ctx, message), JS_PROP_C_W_E);
     JS_DefinePropertyValueStr(ctx, error, "errno", JS_NewInt32(ctx, number), JS_PROP_C_W_E);

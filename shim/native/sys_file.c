@@ -7,7 +7,6 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <termios.h>
 
 // A file read whole is at most this large: specs and state files, never data.
 #define READ_FILE_LIMIT (64u << 20)
@@ -280,15 +279,6 @@ SYS_FUNCTION(set_window_size) {
     return ioctl(fd, TIOCSWINSZ, &size) ? sys_throw(ctx, "ioctl", "TIOCSWINSZ") : JS_UNDEFINED;
 }
 
-// clearOnlcr(fd): a terminal's output goes out as it was written, "\n" not made "\r\n" (containerd does the same).
-SYS_FUNCTION(clear_onlcr) {
-    SYS_INT(fd, 0);
-    struct termios settings;
-    if (tcgetattr(fd, &settings)) return sys_throw(ctx, "tcgetattr", NULL);
-    settings.c_oflag &= ~(tcflag_t)ONLCR;
-    return tcsetattr(fd, TCSANOW, &settings) ? sys_throw(ctx, "tcsetattr", NULL) : JS_UNDEFINED;
-}
-
 // lock(fd): an exclusive lock, waiting for it; gone with the file descriptor.
 SYS_FUNCTION(sys_lock) {
     SYS_INT(fd, 0);
@@ -321,7 +311,6 @@ const JSCFunctionListEntry sys_file_functions[] = {
     JS_CFUNC_DEF("fchown", 3, sys_fchown),
     JS_CFUNC_DEF("splice", 3, sys_splice),
     JS_CFUNC_DEF("setWindowSize", 3, set_window_size),
-    JS_CFUNC_DEF("clearOnlcr", 1, clear_onlcr),
     JS_CFUNC_DEF("lock", 1, sys_lock),
     JS_PROP_INT32_DEF("O_RDONLY", O_RDONLY, JS_PROP_CONFIGURABLE),
     JS_PROP_INT32_DEF("O_WRONLY", O_WRONLY, JS_PROP_CONFIGURABLE),

@@ -1,5 +1,6 @@
 import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
+import { makeFolders } from "../platform/files.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What the monitor keeps of a process's stdio while the process and its record live. */
@@ -84,6 +85,7 @@ class Opened implements ProcessStdio {
       this.kept[fd] = sys.open(path, sys.O_RDONLY | sys.O_NONBLOCK | sys.O_NOFOLLOW, 0);
       this.child[fd] = sys.open(path, sys.O_WRONLY, 0);
     } else {
+      makeFolders(path.slice(0, path.lastIndexOf("/")), 0o755);
       this.child[fd] = sys.open(path, sys.O_WRONLY | sys.O_CREAT | sys.O_APPEND | sys.O_NOCTTY, 0o644);
     }
   }

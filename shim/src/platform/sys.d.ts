@@ -72,7 +72,6 @@ declare module "sys" {
   export function fchown(fd: number, uid: number, gid: number): void;
   export function splice(from: number, to: number, length: number): number;
   export function setWindowSize(fd: number, rows: number, columns: number): void;
-  export function clearOnlcr(fd: number): void;
 
   export function lock(fd: number): void;
   export const O_RDONLY: number;

@@ -99,6 +99,7 @@ export function createExecLifecycle(engine: TaskEngine, lock: KeyedLock, exits: 
   };
 }
 
+// What is wrong with the process itself the OCI runtime says when it is started, as with the runc shim.
 function checkProcess(spec: string): void {
   let process: unknown;
   try {
@@ -108,8 +109,5 @@ function checkProcess(spec: string): void {
   }
   if (!isJsonObject(process)) {
     throw invalidArgument(`the process to execute is ${quote(spec)}, expected an OCI process`);
-  }
-  if (!Array.isArray(process.args) || process.args.length === 0) {
-    throw unknown("OCI runtime exec failed: args must not be empty");
   }
 }

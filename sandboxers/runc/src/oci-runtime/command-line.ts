@@ -25,7 +25,7 @@ export function createRuntimeCommands(binary: string): RuntimeCommands {
   function program(what: string): string {
     const found = findProgram(binary);
     if (found === undefined) {
-      const reason = binary.includes("/") ? "no such executable file" : "executable file not found in $PATH";
+      const reason = binary.includes("/") ? "no such file or directory" : "executable file not found in $PATH";
       throw unknown(`${what}: exec: ${JSON.stringify(binary)}: ${reason}`);
     }
     return found;

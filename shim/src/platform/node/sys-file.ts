@@ -163,14 +163,6 @@ export function setWindowSize(fd: number, rows: number, columns: number): void {
   callOn("TIOCSWINSZ", "ioctl", fd, TIOCSWINSZ, new Uint8Array(size.buffer));
 }
 
-export function clearOnlcr(fd: number): void {
-  const settings = new DataView(new ArrayBuffer(TERMIOS_BYTES));
-  const bytes = new Uint8Array(settings.buffer);
-  callOn("TCGETS", "ioctl", fd, TCGETS, new Out(bytes));
-  settings.setUint32(TERMIOS_OFLAG, settings.getUint32(TERMIOS_OFLAG, true) & ~ONLCR, true);
-  callOn("TCSETS", "ioctl", fd, TCSETS, bytes);
-}
-
 /** Waits: the shim's locks are held for milliseconds. */
 export function lock(fd: number): void {
   call("flock", fd, LOCK_EX);
