@@ -108,7 +108,7 @@ describe("the sandboxer's socket", () => {
     await sandboxes.create(node.sandboxRequest("pod"));
     await sandboxes.start(NAMESPACE, "pod");
     const task = createStub(TaskService, client);
-    const { bundle } = node.taskRequest("c1", "exit 9");
+    const { bundle } = node.taskRequest("c1", "sleep 0.2; exit 9");
     const io = { stdin: "", stdout: "", stderr: "", terminal: false };
     const create = { id: "c1", bundle, rootfs: [], ...io, checkpoint: "", parentCheckpoint: "" };
     await task.create(create, { metadata });
