@@ -44,7 +44,7 @@ export function serve(settings: ShimSettings): void {
   setUncaughtHandler((error) => log.error("an error that nothing handled", { error, stack: (error as Error).stack }));
 
   const pod = new Pod(namespace, sandboxId);
-  const table = createProcessTable();
+  const table = createProcessTable(namespace);
   const publisher = createPublisher(settings.ttrpcAddress, namespace, log);
   const sandboxer = connectSandboxer(settings.sandboxer, {
     "containerd-namespace-ttrpc": [namespace],

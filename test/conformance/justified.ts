@@ -28,6 +28,19 @@ const reasons: readonly Reason[] = [
     },
   },
   {
+    why: "A rootfs that cannot be mounted is the caller's to mend: FAILED_PRECONDITION, where the runc shim says UNKNOWN.",
+    ours: /^FAILED_PRECONDITION/,
+    where: {
+      "create: a rootfs mount whose source is not there": ["create"],
+      "create: a rootfs mount of a type that is not there": ["create"],
+    },
+  },
+  {
+    why: "A log driver is let read to its end, where the runc shim ends it by a signal.",
+    ours: /over/,
+    where: { "log URI: a program, with arguments": ["end"] },
+  },
+  {
     why: "The runc shim breaks down at such a request, and its container with it; ours refuses it and goes on.",
     ours: /^(INVALID_ARGUMENT|NOT_FOUND|RUNNING)/,
     where: {

@@ -64,7 +64,8 @@ class DescriptorTransport implements Transport {
         else this.queue[0] = head.subarray(put);
       }
     } catch (error) {
-      return this.end(error as Error);
+      this.end(error as Error);
+      return;
     }
     this.rewatch();
   }
@@ -83,7 +84,8 @@ class DescriptorTransport implements Transport {
     try {
       got = this.io.read(this.fd, scratch, 0, READ_CHUNK);
     } catch (error) {
-      return this.end(error as Error);
+      this.end(error as Error);
+      return;
     }
     if (got === 0) this.end();
     else if (got > 0) this.onData(new Uint8Array(scratch.slice(0, got)));

@@ -27,6 +27,8 @@ export interface Process {
 
 /** Every process of the pod, by key and by pid; reaps all that end, also those that this process adopted unasked. */
 export interface ProcessTable {
+  /** containerd's, that all of the pod's containers are in; "" where it is not known. */
+  readonly namespace: string;
   add(key: string, pid: number, stdio?: ProcessStdio): Process;
   adopt(key: string, pid: number, startTime: number): Process;
   get(key: string): Process;
@@ -47,8 +49,8 @@ export interface ProcessTable {
   onExit: (process: Process) => void;
 }
 
-export function createProcessTable(): ProcessTable {
-  return new Table();
+export function createProcessTable(namespace = ""): ProcessTable {
+  return new Table(namespace);
 }
 
 class Table implements ProcessTable {
@@ -61,7 +63,7 @@ class Table implements ProcessTable {
 
   onExit: (process: Process) => void = () => {};
 
-  constructor() {
+  constructor(readonly namespace: string) {
     const signals = sys.signalFd([SIGCHLD]);
     watch(signals, sys.EPOLLIN, () => {
       while (sys.readSignal(signals) !== 0);
@@ -192,6 +194,11 @@ class Table implements ProcessTable {
     for (const resolve of waiting) resolve(process);
     this.onExit(process);
   }
+}
+
+/** What the keys of a container's processes begin with. */
+export function containerOfKey(key: string): string {
+  return key.split("/")[0] as string;
 }
 
 function exitNow(status: number): Exit {

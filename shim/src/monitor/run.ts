@@ -5,7 +5,7 @@ import { startTimer, stopTimer } from "../platform/loop.ts";
 import { captureOutput } from "./captured-output.ts";
 import { requireProgram } from "./command-path.ts";
 import { ownCgroupProcs } from "./own-cgroup.ts";
-import type { ProcessTable } from "./process-table.ts";
+import { containerOfKey, type ProcessTable } from "./process-table.ts";
 import { RUNC_HAS_READ_ONLY_VIEW, readOnlyProgram } from "./read-only-program.ts";
 import { openStdio, type ProcessStdio, type StdioPaths, terminalStdio } from "./stdio.ts";
 import { openTerminal } from "./terminal.ts";
@@ -73,7 +73,7 @@ async function runWithStdio(
   path: string,
   signal: CancelSignal,
 ): Promise<CommandResult> {
-  const stdio = open(command);
+  const stdio = await open(command, table);
   // One of an earlier try would be taken for this one's.
   if (command.pidFile) removeIfThere(command.pidFile);
   try {
@@ -95,8 +95,8 @@ async function runWithStdio(
   }
 }
 
-function open({ stdio }: Command): ProcessStdio {
-  if (!stdio?.terminal) return openStdio(stdio ?? {});
+async function open({ stdio, key }: Command, { namespace }: ProcessTable): Promise<ProcessStdio> {
+  if (!stdio?.terminal) return openStdio(stdio ?? {}, { id: containerOfKey(key), namespace });
   return terminalStdio(openTerminal(stdio.consoleSocket, stdio.stdin ?? "", stdio.stdout ?? ""));
 }
 

@@ -1,6 +1,7 @@
 import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
 import { makeFolders } from "../platform/files.ts";
+import { isLogDriver, type LoggedContainer, startLogDriver } from "./log-driver.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What the monitor keeps of a process's stdio while the process and its record live. */
@@ -28,12 +29,20 @@ export interface StdioPaths {
  * not when a client detaches; of stdout and stderr the reading one, so that a process is not killed by SIGPIPE, and
  * what it wrote is not lost, while containerd restarts.
  */
-export function openStdio(paths: StdioPaths): ProcessStdio {
+export async function openStdio(paths: StdioPaths, container: LoggedContainer): Promise<ProcessStdio> {
   const opened = new Opened();
+  const stdout = paths.stdout ?? "";
   try {
     opened.stdin(paths.stdin ?? "");
-    opened.output(1, paths.stdout ?? "");
-    opened.output(2, paths.stderr ?? "");
+    if (isLogDriver(stdout)) {
+      // One driver for both, whatever stderr says: containerd gives the same URI for it.
+      const pipes = await startLogDriver(stdout, container);
+      opened.child[1] = pipes.stdout;
+      opened.child[2] = pipes.stderr;
+    } else {
+      opened.output(1, stdout);
+      opened.output(2, paths.stderr ?? "");
+    }
   } catch (error) {
     opened.close();
     throw error;
@@ -79,7 +88,7 @@ class Opened implements ProcessStdio {
     } else if (!path.startsWith("/")) {
       throw new StatusError(
         Code.INVALID_ARGUMENT,
-        `${fd === 1 ? "stdout" : "stderr"}: expected an absolute path or file:///PATH, got ${uri}`,
+        `${fd === 1 ? "stdout" : "stderr"}: expected an absolute path, file:///PATH or binary:///PATH, got ${uri}`,
       );
     } else if (isFifo(path)) {
       this.kept[fd] = sys.open(path, sys.O_RDONLY | sys.O_NONBLOCK | sys.O_NOFOLLOW, 0);

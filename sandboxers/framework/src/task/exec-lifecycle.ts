@@ -1,4 +1,4 @@
-import { alreadyExists, failedPrecondition, invalidArgument, unknown } from "../error/sandbox-error.ts";
+import { alreadyExists, failedPrecondition, invalidArgument } from "../error/sandbox-error.ts";
 import { quote, validateIdentifier } from "../identifier/identifier.ts";
 import type { KeyedLock } from "../lock/keyed-lock.ts";
 import { processStartTime } from "../proc/start-time.ts";

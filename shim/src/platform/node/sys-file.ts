@@ -24,13 +24,13 @@ const F_SETFD = 2;
 const SPLICE_F_MOVE = 1;
 const SPLICE_F_NONBLOCK = 2;
 const LOCK_EX = 2;
-const TCGETS = 0x5401;
-const TCSETS = 0x5402;
+const _TCGETS = 0x5401;
+const _TCSETS = 0x5402;
 const TIOCSWINSZ = 0x5414;
-const ONLCR = 4;
+const _ONLCR = 4;
 /** struct termios, as the kernel has it. */
-const TERMIOS_BYTES = 36;
-const TERMIOS_OFLAG = 4;
+const _TERMIOS_BYTES = 36;
+const _TERMIOS_OFLAG = 4;
 
 export function open(path: string, flags: number, mode: number): number {
   return callOn(path, "openat", AT_FDCWD, path, flags | O_CLOEXEC, mode);

@@ -1,0 +1,96 @@
+import * as sys from "sys";
+import { Code, StatusError } from "ttrpc-ts";
+import { ChildError, forkChild } from "../platform/forked-child.ts";
+import { startTimer, stopTimer, unwatch, watch } from "../platform/loop.ts";
+
+/** What a log driver is told of the container. */
+export interface LoggedContainer {
+  readonly id: string;
+  readonly namespace: string;
+}
+
+/** The driver's ends are its own by now; these are for the process. */
+export interface LogPipes {
+  readonly stdout: number;
+  readonly stderr: number;
+}
+
+/** Descriptors that a driver finds its pipes at (runtime/v2/logging: stdout, stderr, and one that it closes when ready). */
+const DRIVER_FDS = [3, 4, 5] as const;
+/** As the runc shim waits for a driver. */
+const READY_TIMEOUT_MS = 10_000;
+
+export function isLogDriver(uri: string): boolean {
+  return uri.startsWith("binary://");
+}
+
+/**
+ * Starts a log driver, `binary:///path/of/program?argument=value`, and waits until it is ready to read. One that ends
+ * before that has nothing to log, and is no error, as with the runc shim.
+ */
+export async function startLogDriver(uri: string, container: LoggedContainer): Promise<LogPipes> {
+  const [program = "", query = ""] = uri.slice("binary://".length).split("?");
+  if (!program.startsWith("/")) {
+    throw new StatusError(Code.INVALID_ARGUMENT, `stdout: expected binary:///PATH?ARGUMENT=VALUE, got ${uri}`);
+  }
+  const [stdoutEnd, stdout] = sys.pipe();
+  const [stderrEnd, stderr] = sys.pipe();
+  const [ready, readyEnd] = sys.pipe();
+  const driverEnds = [stdoutEnd, stderrEnd, readyEnd];
+  try {
+    const argv = [program, ...argumentsOf(query)];
+    const env = [`CONTAINER_ID=${container.id}`, `CONTAINER_NAMESPACE=${container.namespace}`];
+    await forkChild({}, () => becomeDriver(program, argv, env, driverEnds));
+    for (const fd of driverEnds.splice(0)) sys.close(fd);
+    await closed(ready);
+    return { stdout, stderr };
+  } catch (error) {
+    for (const fd of [...driverEnds, stdout, stderr]) sys.close(fd);
+    if (!(error instanceof ChildError)) throw error;
+    throw new StatusError(Code.UNKNOWN, `failed to start the log driver ${program}: ${error.message}`);
+  } finally {
+    sys.close(ready);
+  }
+}
+
+/** As containerd's: `key=value` is two arguments, `key` one. Sorted, as Go's are. */
+function argumentsOf(query: string): string[] {
+  const pairs = query.split("&").filter((pair) => pair !== "");
+  return pairs.sort().flatMap((pair) => {
+    const [key = "", ...value] = pair.split("=").map((part) => decodeURIComponent(part.replaceAll("+", " ")));
+    return value.length > 0 && value.join("=") !== "" ? [key, value.join("=")] : [key];
+  });
+}
+
+function becomeDriver(
+  program: string,
+  argv: readonly string[],
+  env: readonly string[],
+  ends: readonly number[],
+): never {
+  const nowhere = sys.open("/dev/null", sys.O_RDWR, 0);
+  // Out of the way of the numbers that they shall have; what is left over closes with the exec.
+  const moved = ends.map((fd) => {
+    let high = fd;
+    while (high <= DRIVER_FDS[2]) high = sys.duplicate(high);
+    return high;
+  });
+  for (const fd of [0, 1, 2]) sys.dup2(nowhere, fd);
+  moved.forEach((fd, index) => void sys.dup2(fd, DRIVER_FDS[index] as number));
+  return sys.exec(program, argv, env);
+}
+
+function closed(fd: number): Promise<void> {
+  sys.setNonblocking(fd, 1);
+  return new Promise((resolve, reject) => {
+    const finish = (settle: () => void) => {
+      unwatch(fd);
+      stopTimer(timer);
+      settle();
+    };
+    const late = new StatusError(Code.DEADLINE_EXCEEDED, `the log driver was not ready after ${READY_TIMEOUT_MS} ms`);
+    const timer = startTimer(() => finish(() => reject(late)), READY_TIMEOUT_MS);
+    // A byte is as good as the end.
+    watch(fd, sys.EPOLLIN, () => finish(resolve));
+  });
+}
