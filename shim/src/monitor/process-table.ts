@@ -196,9 +196,10 @@ class Table implements ProcessTable {
   }
 }
 
-/** What the keys of a container's processes begin with. */
-export function containerOfKey(key: string): string {
-  return key.split("/")[0] as string;
+/** Whom a key names: a container's init process, or (id/exec-id) one that was exec'd into it. */
+export function ownerOfKey(key: string): { id: string; exec: boolean } {
+  const slash = key.indexOf("/");
+  return slash < 0 ? { id: key, exec: false } : { id: key.slice(0, slash), exec: true };
 }
 
 function exitNow(status: number): Exit {

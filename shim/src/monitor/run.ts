@@ -5,7 +5,7 @@ import { startTimer, stopTimer } from "../platform/loop.ts";
 import { captureOutput } from "./captured-output.ts";
 import { requireProgram } from "./command-path.ts";
 import { ownCgroupProcs } from "./own-cgroup.ts";
-import { containerOfKey, type ProcessTable } from "./process-table.ts";
+import { ownerOfKey, type ProcessTable } from "./process-table.ts";
 import { RUNC_HAS_READ_ONLY_VIEW, readOnlyProgram } from "./read-only-program.ts";
 import { openStdio, type ProcessStdio, type StdioPaths, terminalStdio } from "./stdio.ts";
 import { openTerminal } from "./terminal.ts";
@@ -96,7 +96,7 @@ async function runWithStdio(
 }
 
 async function open({ stdio, key }: Command, { namespace }: ProcessTable): Promise<ProcessStdio> {
-  if (!stdio?.terminal) return openStdio(stdio ?? {}, { id: containerOfKey(key), namespace });
+  if (!stdio?.terminal) return openStdio(stdio ?? {}, { ...ownerOfKey(key), namespace });
   return terminalStdio(openTerminal(stdio.consoleSocket, stdio.stdin ?? "", stdio.stdout ?? ""));
 }
 

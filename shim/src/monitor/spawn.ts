@@ -4,7 +4,7 @@ import { writeKernelFile } from "../platform/files.ts";
 import { ChildError, CLONE_PARENT, forkChild, NAMESPACE_FLAGS, type Report } from "../platform/forked-child.ts";
 import { requireProgram } from "./command-path.ts";
 import { enterEmptyRoot } from "./empty-root.ts";
-import { containerOfKey, type ProcessTable } from "./process-table.ts";
+import { ownerOfKey, type ProcessTable } from "./process-table.ts";
 import { readOnlyProgram } from "./read-only-program.ts";
 import { openStdio, type StdioPaths } from "./stdio.ts";
 
@@ -58,7 +58,7 @@ export async function spawnProcess(table: ProcessTable, spec: SpawnSpec): Promis
   const plan = planNamespaces(spec.namespaces);
   const path = requireProgram(spec.argv, spec.env);
   const program = spec.emptyRoot ? readOnlyProgram(path) : path;
-  const stdio = await openStdio(spec.stdio ?? {}, { id: containerOfKey(spec.key), namespace: table.namespace });
+  const stdio = await openStdio(spec.stdio ?? {}, { ...ownerOfKey(spec.key), namespace: table.namespace });
   const cgroups = planCgroups(spec.cgroupProcs);
   // The child of a new user namespace may go on when its parent has written who it is.
   const gate = plan.flags & (NAMESPACE_FLAGS.user as number) ? sys.pipe() : undefined;

@@ -2,6 +2,7 @@ import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
 import { makeFolders } from "../platform/files.ts";
 import { isLogDriver, type LoggedContainer, startLogDriver } from "./log-driver.ts";
+import { type Relay, relayTo } from "./relay.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What the monitor keeps of a process's stdio while the process and its record live. */
@@ -22,26 +23,32 @@ export interface StdioPaths {
   readonly stderr?: string | null | undefined;
 }
 
+/** Who the stdio is for. */
+export interface StdioOwner extends LoggedContainer {
+  readonly exec: boolean;
+}
+
 /**
- * Opens a process's FIFOs and files so that it can have them as they are, with nobody copying in between.
+ * Opens a process's FIFOs and files so that it can have them as they are, with nobody copying in between; but for an
+ * exec's output, see relay.ts.
  *
  * Of each FIFO the monitor keeps the other end: of stdin the writing one, so that input ends when CloseIO says so and
  * not when a client detaches; of stdout and stderr the reading one, so that a process is not killed by SIGPIPE, and
  * what it wrote is not lost, while containerd restarts.
  */
-export async function openStdio(paths: StdioPaths, container: LoggedContainer): Promise<ProcessStdio> {
+export async function openStdio(paths: StdioPaths, owner: StdioOwner): Promise<ProcessStdio> {
   const opened = new Opened();
   const stdout = paths.stdout ?? "";
   try {
     opened.stdin(paths.stdin ?? "");
     if (isLogDriver(stdout)) {
       // One driver for both, whatever stderr says: containerd gives the same URI for it.
-      const pipes = await startLogDriver(stdout, container);
+      const pipes = await startLogDriver(stdout, owner);
       opened.child[1] = pipes.stdout;
       opened.child[2] = pipes.stderr;
     } else {
-      opened.output(1, stdout);
-      opened.output(2, paths.stderr ?? "");
+      opened.output(1, stdout, owner.exec);
+      opened.output(2, paths.stderr ?? "", owner.exec);
     }
   } catch (error) {
     opened.close();
@@ -54,8 +61,8 @@ export async function openStdio(paths: StdioPaths, container: LoggedContainer): 
 export function terminalStdio(terminal: Terminal): ProcessStdio {
   const opened = new Opened(terminal);
   opened.stdin("");
-  opened.output(1, "");
-  opened.output(2, "");
+  opened.output(1, "", false);
+  opened.output(2, "", false);
   return opened;
 }
 
@@ -65,6 +72,7 @@ const S_IFIFO = 0o010000;
 class Opened implements ProcessStdio {
   readonly child: [number, number, number] = [-1, -1, -1];
   private readonly kept: [number, number, number] = [-1, -1, -1];
+  private readonly relays: Relay[] = [];
 
   constructor(readonly terminal: Terminal | undefined = undefined) {}
 
@@ -81,7 +89,7 @@ class Opened implements ProcessStdio {
     }
   }
 
-  output(fd: 1 | 2, uri: string): void {
+  output(fd: 1 | 2, uri: string, relayed: boolean): void {
     const path = uri.startsWith("file://") ? uri.slice("file://".length) : uri;
     if (path === "") {
       this.child[fd] = sys.open("/dev/null", sys.O_WRONLY, 0);
@@ -92,7 +100,13 @@ class Opened implements ProcessStdio {
       );
     } else if (isFifo(path)) {
       this.kept[fd] = sys.open(path, sys.O_RDONLY | sys.O_NONBLOCK | sys.O_NOFOLLOW, 0);
-      this.child[fd] = sys.open(path, sys.O_WRONLY, 0);
+      if (relayed) {
+        const relay = relayTo(sys.open(path, sys.O_WRONLY | sys.O_NONBLOCK, 0));
+        this.relays.push(relay);
+        this.child[fd] = relay.input;
+      } else {
+        this.child[fd] = sys.open(path, sys.O_WRONLY, 0);
+      }
     } else {
       makeFolders(path.slice(0, path.lastIndexOf("/")), 0o755);
       this.child[fd] = sys.open(path, sys.O_WRONLY | sys.O_CREAT | sys.O_APPEND | sys.O_NOCTTY, 0o644);
@@ -112,6 +126,7 @@ class Opened implements ProcessStdio {
   close(): void {
     this.closeChildEnds();
     closeAll(this.kept);
+    for (const relay of this.relays) relay.finish();
     this.terminal?.close();
   }
 }
