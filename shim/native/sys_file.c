@@ -1,10 +1,8 @@
 // Files, folders, pipes.
 #include "sys.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
@@ -20,7 +18,6 @@
     }
 
 PATH_CALL(sys_unlink, "unlink", unlink(path))
-PATH_CALL(sys_rmdir, "rmdir", rmdir(path))
 PATH_CALL(sys_chdir, "chdir", chdir(path))
 
 // open(path, flags, mode): fd, always close-on-exec.
@@ -183,35 +180,6 @@ SYS_FUNCTION(sys_rename) {
     return result;
 }
 
-SYS_FUNCTION(sys_readlink) {
-    SYS_STRING(path, 0);
-    char target[4096];
-    ssize_t length = readlink(path, target, sizeof target);
-    JSValue result = length < 0 ? sys_throw(ctx, "readlink", path) : JS_NewStringLen(ctx, target, (size_t)length);
-    JS_FreeCString(ctx, path);
-    return result;
-}
-
-// readdir(path): names, without . and ..
-SYS_FUNCTION(sys_readdir) {
-    SYS_STRING(path, 0);
-    DIR *dir = opendir(path);
-    JSValue result;
-    if (!dir) {
-        result = sys_throw(ctx, "opendir", path);
-    } else {
-        result = JS_NewArray(ctx);
-        uint32_t count = 0;
-        for (struct dirent *entry; (entry = readdir(dir));) {
-            if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
-            JS_SetPropertyUint32(ctx, result, count++, JS_NewString(ctx, entry->d_name));
-        }
-        closedir(dir);
-    }
-    JS_FreeCString(ctx, path);
-    return result;
-}
-
 SYS_FUNCTION(sys_getcwd) {
     char path[4096];
     return getcwd(path, sizeof path) ? JS_NewString(ctx, path) : sys_throw(ctx, "getcwd", NULL);
@@ -279,15 +247,6 @@ SYS_FUNCTION(set_window_size) {
     return ioctl(fd, TIOCSWINSZ, &size) ? sys_throw(ctx, "ioctl", "TIOCSWINSZ") : JS_UNDEFINED;
 }
 
-// lock(fd): an exclusive lock, waiting for it; gone with the file descriptor.
-SYS_FUNCTION(sys_lock) {
-    SYS_INT(fd, 0);
-    int failed;
-    do failed = flock(fd, LOCK_EX);
-    while (failed && errno == EINTR);
-    return failed ? sys_throw(ctx, "flock", NULL) : JS_UNDEFINED;
-}
-
 const JSCFunctionListEntry sys_file_functions[] = {
     JS_CFUNC_DEF("open", 3, sys_open),
     JS_CFUNC_DEF("close", 1, sys_close),
@@ -298,11 +257,8 @@ const JSCFunctionListEntry sys_file_functions[] = {
     JS_CFUNC_DEF("stat", 1, sys_stat),
     JS_CFUNC_DEF("mkdir", 2, sys_mkdir),
     JS_CFUNC_DEF("unlink", 1, sys_unlink),
-    JS_CFUNC_DEF("rmdir", 1, sys_rmdir),
     JS_CFUNC_DEF("chdir", 1, sys_chdir),
     JS_CFUNC_DEF("rename", 2, sys_rename),
-    JS_CFUNC_DEF("readlink", 1, sys_readlink),
-    JS_CFUNC_DEF("readdir", 1, sys_readdir),
     JS_CFUNC_DEF("getcwd", 0, sys_getcwd),
     JS_CFUNC_DEF("dup2", 2, sys_dup2),
     JS_CFUNC_DEF("duplicate", 1, duplicate),
@@ -311,7 +267,6 @@ const JSCFunctionListEntry sys_file_functions[] = {
     JS_CFUNC_DEF("fchown", 3, sys_fchown),
     JS_CFUNC_DEF("splice", 3, sys_splice),
     JS_CFUNC_DEF("setWindowSize", 3, set_window_size),
-    JS_CFUNC_DEF("lock", 1, sys_lock),
     JS_PROP_INT32_DEF("O_RDONLY", O_RDONLY, JS_PROP_CONFIGURABLE),
     JS_PROP_INT32_DEF("O_WRONLY", O_WRONLY, JS_PROP_CONFIGURABLE),
     JS_PROP_INT32_DEF("O_RDWR", O_RDWR, JS_PROP_CONFIGURABLE),

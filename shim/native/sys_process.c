@@ -239,12 +239,6 @@ SYS_FUNCTION(sys_setsid) {
     return setsid() < 0 ? sys_throw(ctx, "setsid", NULL) : JS_UNDEFINED;
 }
 
-SYS_FUNCTION(sys_setpgid) {
-    SYS_INT(pid, 0);
-    SYS_INT(group, 1);
-    return setpgid(pid, group) ? sys_throw(ctx, "setpgid", NULL) : JS_UNDEFINED;
-}
-
 // prctl(option, argument)
 SYS_FUNCTION(sys_prctl) {
     SYS_INT(option, 0);
@@ -383,7 +377,6 @@ const JSCFunctionListEntry sys_process_functions[] = {
     JS_CFUNC_DEF("getppid", 0, sys_getppid),
     JS_CFUNC_DEF("getuid", 0, sys_getuid),
     JS_CFUNC_DEF("setsid", 0, sys_setsid),
-    JS_CFUNC_DEF("setpgid", 2, sys_setpgid),
     JS_CFUNC_DEF("prctl", 2, sys_prctl),
     JS_CFUNC_DEF("setns", 2, sys_setns),
     JS_CFUNC_DEF("unshare", 1, sys_unshare),

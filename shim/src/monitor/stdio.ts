@@ -21,6 +21,9 @@ export interface StdioPaths {
   readonly stdin?: string | null | undefined;
   readonly stdout?: string | null | undefined;
   readonly stderr?: string | null | undefined;
+  /** Owner of the FIFOs and pipes that the process gets: runc's options IoUid and IoGid. */
+  readonly uid?: number | null | undefined;
+  readonly gid?: number | null | undefined;
 }
 
 /** Who the stdio is for. */
@@ -37,7 +40,7 @@ export interface StdioOwner extends LoggedContainer {
  * what it wrote is not lost, while containerd restarts.
  */
 export async function openStdio(paths: StdioPaths, owner: StdioOwner): Promise<ProcessStdio> {
-  const opened = new Opened();
+  const opened = new Opened(undefined, paths.uid ?? 0, paths.gid ?? 0);
   const stdout = paths.stdout ?? "";
   try {
     opened.stdin(paths.stdin ?? "");
@@ -74,7 +77,16 @@ class Opened implements ProcessStdio {
   private readonly kept: [number, number, number] = [-1, -1, -1];
   private readonly relays: Relay[] = [];
 
-  constructor(readonly terminal: Terminal | undefined = undefined) {}
+  constructor(
+    readonly terminal: Terminal | undefined = undefined,
+    private readonly uid = 0,
+    private readonly gid = 0,
+  ) {}
+
+  /** FIFOs and pipes only: /dev/null and files are not ours to give away. */
+  private give(fd: number): void {
+    if (this.uid !== 0 || this.gid !== 0) sys.fchown(fd, this.uid, this.gid);
+  }
 
   stdin(path: string): void {
     if (path === "") {
@@ -84,6 +96,7 @@ class Opened implements ProcessStdio {
       this.child[0] = sys.open(path, sys.O_RDONLY | sys.O_NONBLOCK | sys.O_NOFOLLOW, 0);
       this.kept[0] = sys.open(path, sys.O_WRONLY | sys.O_NONBLOCK, 0);
       sys.setNonblocking(this.child[0], 0);
+      this.give(this.child[0]);
     } else {
       this.child[0] = sys.open(path, sys.O_RDONLY | sys.O_NOCTTY, 0);
     }
@@ -107,6 +120,7 @@ class Opened implements ProcessStdio {
       } else {
         this.child[fd] = sys.open(path, sys.O_WRONLY, 0);
       }
+      this.give(this.child[fd]);
     } else {
       makeFolders(path.slice(0, path.lastIndexOf("/")), 0o755);
       this.child[fd] = sys.open(path, sys.O_WRONLY | sys.O_CREAT | sys.O_APPEND | sys.O_NOCTTY, 0o644);

@@ -19,7 +19,6 @@ declare module "sys" {
   // Text
   export function encodeUtf8(text: string): ArrayBuffer;
   export function decodeUtf8(buffer: ArrayBuffer, offset: number, length: number): string;
-  export function randomBytes(count: number): ArrayBuffer;
 
   // Event loop
   export function openLoop(): void;
@@ -59,11 +58,8 @@ declare module "sys" {
   export function stat(path: string): Stat | null;
   export function mkdir(path: string, mode: number): void;
   export function unlink(path: string): void;
-  export function rmdir(path: string): void;
   export function chdir(path: string): void;
   export function rename(from: string, to: string): void;
-  export function readlink(path: string): string;
-  export function readdir(path: string): string[];
   export function getcwd(): string;
   export function dup2(from: number, to: number): void;
   export function duplicate(fd: number): number;
@@ -73,7 +69,6 @@ declare module "sys" {
   export function splice(from: number, to: number, length: number): number;
   export function setWindowSize(fd: number, rows: number, columns: number): void;
 
-  export function lock(fd: number): void;
   export const O_RDONLY: number;
   export const O_WRONLY: number;
   export const O_RDWR: number;
@@ -126,7 +121,6 @@ declare module "sys" {
   export function getppid(): number;
   export function getuid(): number;
   export function setsid(): void;
-  export function setpgid(pid: number, group: number): void;
   export function prctl(option: number, argument: number): void;
   export function setns(fd: number, type: number): void;
   export function unshare(flags: number): void;
