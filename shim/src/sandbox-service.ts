@@ -1,7 +1,7 @@
 import { containerd } from "@kuasar/proto/shim";
 import { type CallContext, Code, StatusError } from "ttrpc-ts";
 import { remaining } from "./deadline.ts";
-import type { TaskServiceParts } from "./task-service.ts";
+import type { ServiceParts } from "./service-parts.ts";
 
 const SANDBOX = "containerd.runtime.sandbox.v1.Sandbox";
 
@@ -13,7 +13,7 @@ export interface SandboxService {
   handle(payload: Uint8Array, context: CallContext): Promise<Uint8Array>;
 }
 
-export function createSandboxService({ pod, sandboxer, monitorAddress, onShutdown }: TaskServiceParts): SandboxService {
+export function createSandboxService({ pod, sandboxer, monitorAddress, onShutdown }: ServiceParts): SandboxService {
   const requireOwn = (payload: Uint8Array) => {
     // Every request's first field is the sandbox's id.
     const { sandboxId } = containerd.runtime.sandbox.v1.StartSandboxRequest.decode(payload);

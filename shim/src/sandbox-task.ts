@@ -3,7 +3,7 @@ import { type CallContext, Code, StatusError } from "ttrpc-ts";
 import type { BundleSpec } from "./bundle.ts";
 import { requireExit } from "./exit-watch.ts";
 import type { PodTask } from "./pod.ts";
-import type { TaskServiceParts } from "./task-service.ts";
+import type { ServiceParts } from "./service-parts.ts";
 
 const api = containerd.task.v2;
 const EMPTY = new Uint8Array(0);
@@ -28,7 +28,7 @@ export interface SandboxTask {
   handle(task: PodTask, payload: Uint8Array, context: CallContext): Promise<Uint8Array> | undefined;
 }
 
-export function createSandboxTask({ sandboxCalls, monitorAddress, log }: TaskServiceParts): SandboxTask {
+export function createSandboxTask({ sandboxCalls, monitorAddress, log }: ServiceParts): SandboxTask {
   const undo = (sandboxId: string) =>
     sandboxCalls
       .shutdown(sandboxId)

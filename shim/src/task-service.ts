@@ -3,16 +3,12 @@ import * as sys from "sys";
 import { type CallContext, Code, StatusError } from "ttrpc-ts";
 import { type BundleSpec, readBundleRecord, readBundleSpec, writeBundleRecord } from "./bundle.ts";
 import { remaining } from "./deadline.ts";
-import type { ExitWatch } from "./exit-watch.ts";
 import { requireIdentifier } from "./identifier.ts";
-import type { Log } from "./log.ts";
 import { watchOom } from "./oom-watch.ts";
-import { type Pod, PodTask } from "./pod.ts";
-import type { SandboxCalls } from "./sandbox-calls.ts";
+import { PodTask } from "./pod.ts";
 import { createSandboxTask, type SandboxTask } from "./sandbox-task.ts";
 import type { SandboxerChoice } from "./sandboxer-choice.ts";
-import type { SandboxerConnection } from "./sandboxer-connection.ts";
-import type { TaskEvents } from "./task-events.ts";
+import type { ServiceParts } from "./service-parts.ts";
 import { encodeState } from "./task-state.ts";
 
 const api = containerd.task.v2;
@@ -21,25 +17,12 @@ const EMPTY = new Uint8Array(0);
 /** The other requests have something else in the field where these have an exec id. */
 const WITH_EXEC_ID: ReadonlySet<string> = new Set(["State", "Kill", "ResizePty", "CloseIO"]);
 
-export interface TaskServiceParts {
-  readonly pod: Pod;
-  readonly sandboxer: SandboxerConnection;
-  readonly sandboxCalls: SandboxCalls;
-  readonly events: TaskEvents;
-  readonly exits: ExitWatch;
-  readonly log: Log;
-  /** unix:///..., where this process's own Monitor answers. */
-  readonly monitorAddress: string;
-  /** Called when containerd wants the shim to end, and nothing is left that it serves. */
-  readonly onShutdown: () => void;
-}
-
 /** containerd.task.v2.Task as containerd calls it (api/runtime/task/v2/shim.proto), handed on to the sandboxer. */
 export interface TaskService {
   handle(payload: Uint8Array, context: CallContext): Promise<Uint8Array>;
 }
 
-export function createTaskService(parts: TaskServiceParts): TaskService {
+export function createTaskService(parts: ServiceParts): TaskService {
   return new Service(parts);
 }
 
@@ -49,7 +32,7 @@ class Service implements TaskService {
   private readonly sandboxTask: SandboxTask;
   private readonly methods: Readonly<Record<string, Method>>;
 
-  constructor(private readonly parts: TaskServiceParts) {
+  constructor(private readonly parts: ServiceParts) {
     this.sandboxTask = createSandboxTask(parts);
     this.methods = {
       Create: (payload) => this.create(payload),

@@ -4,6 +4,7 @@ import type { JsonObject } from "../store/json.ts";
 import type { TaskEngine } from "../task/task-engine.ts";
 import type { Exit } from "./exit.ts";
 import type { Sandbox } from "./sandbox.ts";
+import type { TypedBytes } from "./typed-bytes.ts";
 
 /**
  * What a kind of sandboxer is: how a sandbox of its kind comes and goes, and how tasks run in it. States, records,
@@ -33,12 +34,6 @@ export interface Sandboxer {
 export interface Platform {
   readonly os: string;
   readonly architecture: string;
-}
-
-/** A google.protobuf.Any. */
-export interface TypedBytes {
-  readonly typeUrl: string;
-  readonly value: Uint8Array;
 }
 
 /** A checked request for a sandbox. */

@@ -2,7 +2,7 @@ import { holds } from "@kuasar/proto/any";
 import { containerd } from "@kuasar/proto/containerd";
 import { errorText, invalidArgument } from "../error/sandbox-error.ts";
 import { quote } from "../identifier/identifier.ts";
-import type { TypedBytes } from "../sandbox/sandboxer.ts";
+import type { TypedBytes } from "../sandbox/typed-bytes.ts";
 import type { CheckpointRequest } from "../task/task-engine.ts";
 
 const { CheckpointOptions } = containerd.runc.v1;

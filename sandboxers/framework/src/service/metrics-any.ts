@@ -1,5 +1,5 @@
 import type { CgroupMetrics } from "../cgroup/stats.ts";
-import type { TypedBytes } from "../sandbox/sandboxer.ts";
+import type { TypedBytes } from "../sandbox/typed-bytes.ts";
 
 /** The metrics as containerd packs them. The codecs are loaded when first needed: they are large. */
 export async function packMetrics(read: CgroupMetrics): Promise<TypedBytes> {

@@ -3,7 +3,7 @@ import { runtime } from "@kuasar/proto/containerd";
 import { errorText, invalidArgument } from "../error/sandbox-error.ts";
 import type { Mount } from "../monitor/monitor.ts";
 import type { PodConfig } from "../pause/pod-config.ts";
-import type { TypedBytes } from "../sandbox/sandboxer.ts";
+import type { TypedBytes } from "../sandbox/typed-bytes.ts";
 
 interface WireAny {
   readonly typeUrl: string;

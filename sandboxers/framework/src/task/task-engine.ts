@@ -2,7 +2,7 @@ import type { CgroupMetrics } from "../cgroup/stats.ts";
 import type { Mount } from "../monitor/monitor.ts";
 import type { Exit } from "../sandbox/exit.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
-import type { TypedBytes } from "../sandbox/sandboxer.ts";
+import type { TypedBytes } from "../sandbox/typed-bytes.ts";
 import type { JsonObject } from "../store/json.ts";
 import type { Task } from "./task.ts";
 import type { ExecRecord, TaskIo } from "./task-record.ts";

@@ -1,6 +1,6 @@
 import { errorText, invalidArgument } from "@kuasar/framework/error/sandbox-error";
 import { quote } from "@kuasar/framework/identifier/identifier";
-import type { TypedBytes } from "@kuasar/framework/sandbox/sandboxer";
+import type { TypedBytes } from "@kuasar/framework/sandbox/typed-bytes";
 import { holds } from "@kuasar/proto/any";
 import { containerd, runtimeoptions } from "@kuasar/proto/containerd";
 import { optionsFromToml, readOptionsFile } from "./options-toml.ts";

@@ -1,0 +1,5 @@
+/** A google.protobuf.Any. */
+export interface TypedBytes {
+  readonly typeUrl: string;
+  readonly value: Uint8Array;
+}
