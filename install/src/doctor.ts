@@ -87,16 +87,14 @@ const checks: readonly Check[] = [
   },
 ];
 
-/** PIDFD_GET_INFO tells a process's exit status to any holder of its pidfd since this kernel. */
-const exitInfoKernel = [6, 15] as const;
+/** mount_setattr, through which the pause process is started, is there since this kernel (docs/kernels.md). */
+const oldestKernel = [5, 12] as const;
 
 function kernel(): Diagnosis {
   const [major = 0, minor = 0] = release().split(".").map(Number);
-  const [needMajor, needMinor] = exitInfoKernel;
-  const keeps = major > needMajor || (major === needMajor && minor >= needMinor);
-  return keeps
-    ? ok(`${release()}: exit codes survive the loss of every process of ours`)
-    : note(`${release()}: before ${exitInfoKernel.join(".")} an exit code depends on the pod's monitor`);
+  const [needMajor, needMinor] = oldestKernel;
+  const enough = major > needMajor || (major === needMajor && minor >= needMinor);
+  return enough ? ok(release()) : note(`${release()}: pods need Linux ${oldestKernel.join(".")} or later`);
 }
 
 async function containerd(): Promise<Diagnosis> {
