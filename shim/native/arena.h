@@ -7,7 +7,7 @@
 
 #include "quickjs.h"
 
-#define ARENA_BYTES ((size_t)1 << 36)
+#define ARENA_BYTES ((size_t)1 << 32)
 
 struct arena;
 

@@ -151,7 +151,11 @@ int sys_throw_unhandled(JSContext *ctx) {
 
 static JSContext *prepare(enum bundle bundle, const uint8_t *bytecode, size_t size) {
     struct arena *arena = arena_create(snapshot_address(bundle));
-    if (!arena) return NULL;
+    if (!arena) {
+        // Mostly a limit of the address space (ulimit -v), which is reserved here and not used.
+        perror("reserve memory for JavaScript");
+        return NULL;
+    }
     JSRuntime *runtime = JS_NewRuntime2(&arena_functions, arena);
     if (!runtime) return NULL;
     JS_SetMaxStackSize(runtime, 1024 * 1024);

@@ -58,8 +58,12 @@ export async function spawnProcess(table: ProcessTable, spec: SpawnSpec): Promis
   const plan = planNamespaces(spec.namespaces);
   const path = requireProgram(spec.argv, spec.env);
   const program = spec.emptyRoot ? readOnlyProgram(path) : path;
-  const stdio = await openStdio(spec.stdio ?? {}, { ...ownerOfKey(spec.key), namespace: table.namespace });
   const cgroups = planCgroups(spec.cgroupProcs);
+  const owner = { ...ownerOfKey(spec.key), namespace: table.namespace };
+  const stdio = await openStdio(spec.stdio ?? {}, owner).catch((error) => {
+    closeCgroups(cgroups);
+    throw error;
+  });
   // The child of a new user namespace may go on when its parent has written who it is.
   const gate = plan.flags & (NAMESPACE_FLAGS.user as number) ? sys.pipe() : undefined;
   try {
@@ -83,7 +87,7 @@ export async function spawnProcess(table: ProcessTable, spec: SpawnSpec): Promis
     if (error instanceof ChildError) throw new StatusError(Code.FAILED_PRECONDITION, `start ${path}: ${error.message}`);
     throw error;
   } finally {
-    if (cgroups.unified >= 0) sys.close(cgroups.unified);
+    closeCgroups(cgroups);
   }
 }
 
@@ -114,6 +118,10 @@ function planCgroups(files: readonly string[]): CgroupPlan {
     else throw new StatusError(Code.INVALID_ARGUMENT, `cgroup_procs: expected one of cgroup v2 at most, got ${files}`);
   }
   return { taskFiles, unified };
+}
+
+function closeCgroups({ unified }: CgroupPlan): void {
+  if (unified >= 0) sys.close(unified);
 }
 
 interface NamespacePlan {
