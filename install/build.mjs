@@ -95,7 +95,8 @@ async function linkNative(name, code, objects, { libquickjs, gcc }) {
 }
 
 async function bundleNode(name, entries, options = {}) {
-  await build({
+  const { metafile } = await build({
+    metafile: true,
     entryPoints: Object.fromEntries(Object.entries(entries).map(([key, entry]) => [key, join(top, entry)])),
     outdir: lib,
     chunkNames: `${name}-[hash]`,
@@ -112,6 +113,10 @@ async function bundleNode(name, entries, options = {}) {
     banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
     ...options,
   });
+  // Chunks have their content's hash in their names: earlier builds' would stay, and be installed.
+  const made = new Set(Object.keys(metafile.outputs).map((path) => basename(path)));
+  const chunks = readdirSync(lib).filter((file) => file.startsWith(`${name}-`) && /-[A-Z0-9]{8}\.mjs$/.test(file));
+  for (const stale of chunks.filter((file) => !made.has(file))) rmSync(join(lib, stale));
 }
 
 function writeLauncher(name, command) {

@@ -1,13 +1,14 @@
 import { existsSync, readdirSync, readlinkSync } from "node:fs";
-import { cp, mkdir, rm, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { execa } from "execa";
 import { programDirectory, shimProgram } from "./programs.ts";
+import { copyRelease, releaseOf, replaceLink } from "./release.ts";
 import { sandboxerKinds } from "./sandboxer-kinds.ts";
 import { runtimeFragment, systemdUnit, unitName } from "./system-files.ts";
 
 export interface InstallOptions {
-  /** Programs go to PREFIX/lib/kuasar, links to them to PREFIX/bin. */
+  /** Programs go to PREFIX/lib/kuasar/releases, links to them to PREFIX/bin. */
   readonly prefix: string;
   readonly unitDir: string;
   /** Only says what would be done. */
@@ -20,57 +21,48 @@ interface Step {
   act(): Promise<unknown>;
 }
 
-/** Copies the programs and lets systemd run the sandboxers. Run again, it brings everything up to date. */
+/**
+ * Copies the programs and lets systemd run the sandboxers. Run again with a newer build, it upgrades under running pods:
+ * the old programs are there until the sandboxers have been restarted with the new ones.
+ */
 export async function install(options: InstallOptions): Promise<void> {
   const { prefix, unitDir } = options;
   const source = programDirectory();
   if (!existsSync(join(source, shimProgram))) throw new Error(`${source} has no ${shimProgram}: npm run build`);
-  const home = homeOf(prefix);
-  const kinds = sandboxerKinds.filter(({ program }) => existsSync(join(source, program)));
-  const copy = (from: string, to: string): Step => ({
-    say: `copy ${from} to ${to}`,
-    // A running program's file cannot be written to; a new file in its place can.
-    act: async () => {
-      await rm(to, { recursive: true, force: true });
-      await cp(from, to, { recursive: true });
-    },
-  });
-  const steps: Step[] = [
-    {
-      say: `make ${home}, ${join(prefix, "bin")}`,
-      act: () => Promise.all([home, join(prefix, "bin")].map(makeFolder)),
-    },
-    copy(source, join(home, "bin")),
-    copy(join(source, "..", "lib"), join(home, "lib")),
-    ...readdirSync(source).map((name): Step => {
-      const link = join(prefix, "bin", name);
-      const target = join(home, "bin", name);
-      return {
-        say: `link ${link} to ${target}`,
-        act: async () => {
-          await rm(link, { force: true });
-          await symlink(target, link);
-        },
-      };
-    }),
-    ...kinds.map((kind): Step => {
-      const path = join(unitDir, unitName(kind));
-      return {
-        say: `write ${path}`,
-        act: async () => {
-          await makeFolder(unitDir);
-          await writeFile(path, systemdUnit(kind, join(prefix, "bin", kind.program)));
-        },
-      };
-    }),
-  ];
-  if (systemdRuns()) {
+  const dist = dirname(source);
+  const { name, programs } = releaseOf(dist);
+  const { releases, current } = placesOf(prefix);
+  const release = join(releases, name);
+  const kinds = sandboxerKinds.filter(({ program }) => programs.includes(program));
+  const steps: Step[] = [{ say: `make ${releases}, ${join(prefix, "bin")}`, act: () => makeFolders(prefix) }];
+  if (!existsSync(release)) steps.push({ say: `copy ${dist} to ${release}`, act: () => copyRelease(dist, release) });
+  steps.push(link(release, current));
+  for (const program of programs) steps.push(link(join(current, "bin", program), join(prefix, "bin", program)));
+  steps.push(
+    ...linksInto(prefix)
+      .filter((path) => !programs.includes(basename(path)))
+      .map(removal),
+  );
+  for (const kind of kinds) {
+    const path = join(unitDir, unitName(kind));
+    steps.push({
+      say: `write ${path}`,
+      act: async () => {
+        await mkdir(unitDir, { recursive: true });
+        await writeFile(path, systemdUnit(kind, join(prefix, "bin", kind.program)));
+      },
+    });
+  }
+  const managed = systemdRuns(unitDir);
+  if (managed) {
     steps.push(systemctl("daemon-reload"));
     for (const kind of kinds) steps.push(systemctl("enable", unitName(kind)), systemctl("restart", unitName(kind)));
   }
+  const others = existsSync(releases) ? readdirSync(releases).filter((other) => other !== name) : [];
+  steps.push(...others.map((other) => removal(join(releases, other))));
   await take(steps, options.dryRun);
-  if (!systemdRuns()) {
-    say("systemd does not run here; start the sandboxers yourself:");
+  if (!managed) {
+    say("systemd does not run these units; start the sandboxers yourself:");
     for (const { program, socket, directory } of kinds) say(`  ${program} --listen ${socket} --dir ${directory}`);
   }
   say("\nadd to /etc/containerd/config.toml, then restart containerd:\n");
@@ -79,26 +71,41 @@ export async function install(options: InstallOptions): Promise<void> {
 
 /** Removes what `install` brought. Pods that run go on until their sandboxer's programs are needed again. */
 export async function uninstall({ prefix, unitDir, dryRun }: InstallOptions): Promise<void> {
-  const home = homeOf(prefix);
+  const { home } = placesOf(prefix);
   const units = sandboxerKinds.map(unitName).filter((name) => existsSync(join(unitDir, name)));
+  const managed = systemdRuns(unitDir);
   const steps: Step[] = [];
-  if (systemdRuns()) for (const unit of units) steps.push(systemctl("disable", "--now", unit));
+  if (managed) for (const unit of units) steps.push(systemctl("disable", "--now", unit));
   steps.push(...units.map((name) => removal(join(unitDir, name))));
-  if (systemdRuns() && units.length > 0) steps.push(systemctl("daemon-reload"));
-  const bin = join(prefix, "bin");
-  const entries = existsSync(bin) ? readdirSync(bin, { withFileTypes: true }) : [];
-  for (const entry of entries.filter((entry) => entry.isSymbolicLink())) {
-    if (readlinkSync(join(bin, entry.name)).startsWith(`${home}/`)) steps.push(removal(join(bin, entry.name)));
-  }
+  if (managed && units.length > 0) steps.push(systemctl("daemon-reload"));
+  steps.push(...linksInto(prefix).map(removal));
   if (existsSync(home)) steps.push(removal(home));
   if (steps.length === 0) say(`nothing of kuasar is installed below ${prefix} or ${unitDir}`);
   await take(steps, dryRun);
 }
 
-const homeOf = (prefix: string) => join(prefix, "lib", "kuasar");
-const makeFolder = (path: string) => mkdir(path, { recursive: true });
+function placesOf(prefix: string) {
+  const home = join(prefix, "lib", "kuasar");
+  return { home, releases: join(home, "releases"), current: join(home, "current") };
+}
+
+async function makeFolders(prefix: string): Promise<void> {
+  for (const folder of [placesOf(prefix).releases, join(prefix, "bin")]) await mkdir(folder, { recursive: true });
+}
+
+/** The links in PREFIX/bin that lead to our programs. */
+function linksInto(prefix: string): string[] {
+  const bin = join(prefix, "bin");
+  const { home } = placesOf(prefix);
+  const entries = existsSync(bin) ? readdirSync(bin, { withFileTypes: true }) : [];
+  const links = entries.filter((entry) => entry.isSymbolicLink()).map((entry) => join(bin, entry.name));
+  return links.filter((path) => readlinkSync(path).startsWith(`${home}/`));
+}
+
+/** Whether systemd runs, and reads the units of this folder. */
+const systemdRuns = (unitDir: string) => existsSync("/run/systemd/system") && unitDir.startsWith("/etc/systemd/");
 const removal = (path: string): Step => ({ say: `remove ${path}`, act: () => rm(path, { recursive: true }) });
-const systemdRuns = () => existsSync("/run/systemd/system");
+const link = (to: string, path: string): Step => ({ say: `link ${path} to ${to}`, act: () => replaceLink(to, path) });
 
 function systemctl(...args: string[]): Step {
   return { say: `systemctl ${args.join(" ")}`, act: () => execa("systemctl", args) };

@@ -30,10 +30,13 @@ WantedBy=multi-user.target
 `;
 }
 
+/** The shim's default sandboxer, whose handler needs no longer name. */
+const defaultKind = "runc";
+
 /** What containerd 1.7 needs in its config.toml: a runtime handler for each sandboxer. */
 export function runtimeFragment(kinds: readonly SandboxerKind[]): string {
   const handlers = kinds.map(({ kind }) => [
-    `kuasar-${kind}`,
+    kind === defaultKind ? "kuasar" : `kuasar-${kind}`,
     { runtime_type: "io.containerd.kuasar.v2", options: { sandboxer: kind } },
   ]);
   const runtimes = Object.fromEntries(handlers);
