@@ -5,27 +5,35 @@
 #include <sys/mman.h>
 
 // Blocks come in sizes of 16 n, 8 of which are a header; beyond SMALL_MAX in quarters of powers of two. A freed block is
-// kept for the next of its size: what a shim needs, it needs again.
+// kept for the next of its size: what a shim needs, it needs again. Blocks lie without gaps, so that arena_tidy can go
+// from one to the next; neighbours that are free become a span, from which blocks of any size are cut.
 #define SMALL_MAX 512
 #define SMALL_CLASSES (SMALL_MAX / 16)
 #define LARGE_CLASSES 128
+#define CLASSES (SMALL_CLASSES + 1 + LARGE_CLASSES)
+#define SPAN 0
 #define PAGE 4096
-// A freed block of this size gives its pages back to the kernel.
+// A freed block of this size gives its pages back to the kernel at once.
 #define GIVE_BACK_BYTES (64 * 1024)
 
-struct free_block {
-    struct free_block *next;
+struct block {
+    uint32_t class;
+    uint32_t free;
+    // From here on it is the owner's, unless it is free.
+    struct block *next;
+    // Of a span, header included.
+    size_t bytes;
 };
+
+#define HEADER_BYTES offsetof(struct block, next)
 
 struct arena {
     void *root;
     size_t used;
-    struct free_block *free[SMALL_CLASSES + 1 + LARGE_CLASSES];
-};
-
-struct header {
-    uint32_t class;
-    uint32_t unused;
+    // Where the blocks begin that may be allocated again.
+    size_t begin;
+    // Free blocks by class; spans, in the order of their addresses, are class SPAN's.
+    struct block *free[CLASSES];
 };
 
 // The class of the smallest blocks that hold `total` bytes, header included; and how large they are.
@@ -45,54 +53,97 @@ static uint32_t class_of(size_t total, size_t *size) {
     }
 }
 
-static size_t size_of(uint32_t class) {
+static size_t size_of(const struct block *block) {
+    uint32_t class = block->class;
+    if (class == SPAN) return block->bytes;
     if (class <= SMALL_CLASSES) return (size_t)class * 16;
     uint32_t large = class - SMALL_CLASSES - 1;
     size_t power = (size_t)SMALL_MAX << (large / 4);
     return power + power / 4 * (large % 4 + 1);
 }
 
+static struct block *block_at(const struct arena *arena, size_t offset) {
+    return (struct block *)((uintptr_t)arena + offset);
+}
+
+static size_t offset_of(const struct arena *arena, const struct block *block) {
+    return (uintptr_t)block - (uintptr_t)arena;
+}
+
+static struct block *block_of(const void *bytes) {
+    return (struct block *)((uintptr_t)bytes - HEADER_BYTES);
+}
+
+// Gives the pages within [from, to) back to the kernel: they are zeros, or a snapshot's, when they are touched again.
+static void give_back(uintptr_t from, uintptr_t to) {
+    from = (from + PAGE - 1) / PAGE * PAGE;
+    to = to / PAGE * PAGE;
+    if (from < to) madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
+static void give_back_inside(struct block *block) {
+    give_back((uintptr_t)(block + 1), (uintptr_t)block + size_of(block));
+}
+
+static struct block *cut_from_span(struct arena *arena, size_t total) {
+    for (struct block **link = &arena->free[SPAN]; *link; link = &(*link)->next) {
+        struct block *span = *link;
+        if (span->bytes < total) continue;
+        size_t left = span->bytes - total;
+        struct block *rest = (struct block *)((uintptr_t)span + total);
+        *link = span->next;
+        if (left >= sizeof *rest) {
+            *rest = (struct block){SPAN, 1, span->next, left};
+            *link = rest;
+        } else if (left > 0) {
+            // Not a struct assignment: the block is smaller than a struct block.
+            rest->class = (uint32_t)(left / 16);
+            rest->free = 1;
+            rest->next = arena->free[left / 16];
+            arena->free[left / 16] = rest;
+        }
+        return span;
+    }
+    return NULL;
+}
+
 static void *arena_malloc(JSMallocState *state, size_t size) {
     struct arena *arena = state->opaque;
     if (size >= ARENA_BYTES / 4) return NULL;
     size_t total;
-    uint32_t class = class_of(size + sizeof(struct header), &total);
-    if (class >= SMALL_CLASSES + 1 + LARGE_CLASSES) return NULL;
-    struct header *header;
-    if (arena->free[class]) {
-        header = (struct header *)((uint8_t *)arena->free[class] - sizeof(struct header));
-        arena->free[class] = arena->free[class]->next;
-    } else {
+    uint32_t class = class_of(size + HEADER_BYTES, &total);
+    if (class >= CLASSES) return NULL;
+    struct block *block = arena->free[class];
+    if (block) {
+        arena->free[class] = block->next;
+    } else if (!(block = cut_from_span(arena, total))) {
         if (ARENA_BYTES - arena->used < total) return NULL;
-        header = (struct header *)((uint8_t *)arena + arena->used);
+        block = block_at(arena, arena->used);
         arena->used += total;
-        header->class = class;
     }
+    block->class = class;
+    block->free = 0;
     state->malloc_count++;
     state->malloc_size += total;
-    return header + 1;
+    return (uint8_t *)block + HEADER_BYTES;
 }
 
 static size_t arena_usable_size(const void *bytes) {
-    return bytes ? size_of(((const struct header *)bytes - 1)->class) - sizeof(struct header) : 0;
+    return bytes ? size_of(block_of(bytes)) - HEADER_BYTES : 0;
 }
 
 static void arena_free(JSMallocState *state, void *bytes) {
     if (!bytes) return;
     struct arena *arena = state->opaque;
-    struct header *header = (struct header *)bytes - 1;
-    size_t total = size_of(header->class);
+    struct block *block = block_of(bytes);
+    size_t total = size_of(block);
     state->malloc_count--;
     state->malloc_size -= total;
-    if (total >= GIVE_BACK_BYTES) {
-        uintptr_t from = ((uintptr_t)bytes + sizeof(struct free_block) + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
-        uintptr_t to = ((uintptr_t)header + total) & ~(uintptr_t)(PAGE - 1);
-        // Not of pages that came with a snapshot's file: they would come back with its old contents, which is as well.
-        madvise((void *)from, to - from, MADV_DONTNEED);
-    }
-    struct free_block *block = bytes;
-    block->next = arena->free[header->class];
-    arena->free[header->class] = block;
+    if (offset_of(arena, block) < arena->begin) return;
+    if (total >= GIVE_BACK_BYTES) give_back_inside(block);
+    block->free = 1;
+    block->next = arena->free[block->class];
+    arena->free[block->class] = block;
 }
 
 static void *arena_realloc(JSMallocState *state, void *bytes, size_t size) {
@@ -117,8 +168,9 @@ struct arena *arena_create(void *address) {
     struct arena *arena = mmap(address, ARENA_BYTES, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (arena == MAP_FAILED) return NULL;
     arena->used = (sizeof *arena + 15) & ~(size_t)15;
-    // Blocks begin 8 bytes before a multiple of 16, so that what follows their headers is aligned.
-    arena->used += 8;
+    // Headers end at a multiple of 16, so that what follows their headers is aligned.
+    arena->used += HEADER_BYTES;
+    arena->begin = arena->used;
     return arena;
 }
 
@@ -126,6 +178,36 @@ void **arena_root(struct arena *arena) {
     return &arena->root;
 }
 
-size_t arena_used(const struct arena *arena) {
-    return arena->used;
+size_t arena_seal(struct arena *arena) {
+    size_t bytes = (arena->used + PAGE - 1) / PAGE * PAGE;
+    for (uint32_t class = 0; class < CLASSES; class++) arena->free[class] = NULL;
+    arena->used = bytes + HEADER_BYTES;
+    arena->begin = arena->used;
+    return bytes;
+}
+
+void arena_tidy(struct arena *arena) {
+    // The lists are made anew, in the order of addresses: the next blocks are taken where most of the others are.
+    struct block **last[CLASSES];
+    for (uint32_t class = 0; class < CLASSES; class++) last[class] = &arena->free[class];
+    for (size_t at = arena->begin, end; at < arena->used; at = end) {
+        struct block *block = block_at(arena, at);
+        end = at + size_of(block);
+        if (!block->free) continue;
+        size_t alone = end;
+        while (end < arena->used && block_at(arena, end)->free) end += size_of(block_at(arena, end));
+        if (end == arena->used) {
+            arena->used = at;
+            give_back((uintptr_t)block, (uintptr_t)arena + end + PAGE - 1);
+            break;
+        }
+        if (end > alone) {
+            block->class = SPAN;
+            block->bytes = end - at;
+        }
+        give_back_inside(block);
+        *last[block->class] = block;
+        last[block->class] = &block->next;
+    }
+    for (uint32_t class = 0; class < CLASSES; class++) *last[class] = NULL;
 }

@@ -15,8 +15,11 @@ struct arena;
 struct arena *arena_create(void *address);
 // Where a pointer of the runtime's owner is kept in it.
 void **arena_root(struct arena *arena);
-// How much of it has ever been used, in bytes from its start.
-size_t arena_used(const struct arena *arena);
+// To be called before it is written to a file: how many bytes of it to write, which are whole pages. What is in these is
+// never allocated again, even when it is freed: who writes to a page of the file has it for himself from then on.
+size_t arena_seal(struct arena *arena);
+// Puts free blocks that are neighbours together, and gives pages in which there is nothing else back to the kernel.
+void arena_tidy(struct arena *arena);
 // The functions for JS_NewRuntime2, with the arena as their opaque.
 extern const JSMallocFunctions arena_functions;
 

@@ -5,6 +5,7 @@
 #include "snapshot.h"
 
 #include <ctype.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -192,10 +193,13 @@ static JSContext *prepare_bundle(enum bundle bundle) {
                              : prepare(SERVER, server_bytecode, server_bytecode_size);
 }
 
+static enum bundle running;
+
 static int run(enum bundle bundle) {
     struct arena *arena = snapshot_map(bundle);
     JSContext *ctx = arena ? *arena_root(arena) : prepare_bundle(bundle);
     if (!ctx) return 1;
+    running = bundle;
     JS_UpdateStackTop(JS_GetRuntime(ctx));
     JSValue global = JS_GetGlobalObject(ctx);
     JSValue main_function = JS_GetPropertyStr(ctx, global, "main");
@@ -203,19 +207,32 @@ static int run(enum bundle bundle) {
     return JS_IsException(result) ? fail(ctx) : 0;
 }
 
-char *sys_inheritance;
-
-void sys_release_stack(void) {
+// Gives back the pages of the stack below this frame, which deeper calls have left dirty.
+static void release_stack(void) {
     uint8_t here;
     uintptr_t page = 4096, top = (uintptr_t)&here & ~(page - 1);
     madvise((void *)(top - 256 * page), 255 * page, MADV_DONTNEED);
 }
 
+void sys_give_back_memory(void) {
+    release_stack();
+    arena_tidy(snapshot_address(running));
+    snapshot_share(running);
+}
+
+char *sys_inheritance;
+static jmp_buf main_frame;
+
 void sys_become_server(char *inheritance) {
     sys_inheritance = inheritance;
+    // The stack of the command goes, too.
+    longjmp(main_frame, 1);
+}
+
+static int run_server(void) {
     munmap(snapshot_address(COMMAND), ARENA_BYTES);
-    sys_release_stack();
-    _exit(run(SERVER));
+    release_stack();
+    return run(SERVER);
 }
 
 // --make-snapshot FILE, in the build: this program again, with its runtimes prepared.
@@ -236,5 +253,5 @@ int main(int argc, char **argv) {
     // A write to a peer that is gone is an error of that write, not the end of the process.
     signal(SIGPIPE, SIG_IGN);
     if (argc == 3 && !strcmp(argv[1], "--make-snapshot")) return make_snapshot(argv[2]);
-    return run(COMMAND);
+    return setjmp(main_frame) ? run_server() : run(COMMAND);
 }

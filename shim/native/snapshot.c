@@ -27,25 +27,52 @@ void *snapshot_address(enum bundle bundle) {
     return (void *)(((uintptr_t)bundle + 1) << 44);
 }
 
+// Opens the program's own file; -1 where it has no snapshot.
+static int open_snapshot(struct trailer *trailer) {
+    struct stat status;
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return -1;
+    if (fstat(fd, &status) || status.st_size < (off_t)sizeof *trailer) goto none;
+    if (pread(fd, trailer, sizeof *trailer, status.st_size - (off_t)sizeof *trailer) != sizeof *trailer) goto none;
+    if (memcmp(trailer->magic, MAGIC, sizeof trailer->magic) || trailer->code != (uint64_t)(uintptr_t)snapshot_map) goto none;
+    return fd;
+none:
+    close(fd);
+    return -1;
+}
+
 struct arena *snapshot_map(enum bundle bundle) {
     struct arena *arena = NULL;
     struct trailer trailer;
-    struct stat status;
-    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    int fd = open_snapshot(&trailer);
     if (fd < 0) return NULL;
-    if (fstat(fd, &status) || status.st_size < (off_t)sizeof trailer) goto done;
-    if (pread(fd, &trailer, sizeof trailer, status.st_size - (off_t)sizeof trailer) != sizeof trailer) goto done;
-    if (memcmp(trailer.magic, MAGIC, sizeof trailer.magic) || trailer.code != (uint64_t)(uintptr_t)snapshot_map) goto done;
     int flags = MAP_PRIVATE | MAP_FIXED_NOREPLACE;
     void *address = snapshot_address(bundle);
     void *all = mmap(address, ARENA_BYTES, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (all == MAP_FAILED) goto done;
-    size_t bytes = (trailer.part[bundle].bytes + PAGE - 1) / PAGE * PAGE;
-    void *part = mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, (off_t)trailer.part[bundle].offset);
+    flags = MAP_PRIVATE | MAP_FIXED;
+    void *part = mmap(address, trailer.part[bundle].bytes, PROT_READ | PROT_WRITE, flags, fd, (off_t)trailer.part[bundle].offset);
     if (part != MAP_FAILED) arena = part;
 done:
     close(fd);
     return arena;
+}
+
+void snapshot_share(enum bundle bundle) {
+    struct trailer trailer;
+    int fd = open_snapshot(&trailer);
+    if (fd < 0) return;
+    size_t bytes = trailer.part[bundle].bytes;
+    uint8_t *ours = snapshot_address(bundle);
+    const uint8_t *files = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, (off_t)trailer.part[bundle].offset);
+    close(fd);
+    if (files == MAP_FAILED) return;
+    for (size_t from = 0, to; from < bytes; from = to + PAGE) {
+        for (to = from; to < bytes && !memcmp(ours + to, files + to, PAGE);) to += PAGE;
+        // A private page that is dropped is the file's again, and shared by all who have it.
+        if (to > from) madvise(ours + from, to - from, MADV_DONTNEED);
+    }
+    munmap((void *)files, bytes);
 }
 
 static int write_all(int fd, const void *bytes, size_t size) {
@@ -75,12 +102,10 @@ int snapshot_write(const char *path, struct arena *const arenas[BUNDLES]) {
         size_t padding = (PAGE - at % PAGE) % PAGE;
         if (write_all(to, zeros, padding)) goto done;
         trailer.part[bundle].offset = at + padding;
-        trailer.part[bundle].bytes = arena_used(arenas[bundle]);
+        trailer.part[bundle].bytes = arena_seal(arenas[bundle]);
         if (write_all(to, arenas[bundle], trailer.part[bundle].bytes)) goto done;
         at += padding + trailer.part[bundle].bytes;
     }
-    // The last page of the last part is mapped whole.
-    if (write_all(to, zeros, (PAGE - at % PAGE) % PAGE)) goto done;
     result = write_all(to, &trailer, sizeof trailer);
 done:
     if (from >= 0) close(from);

@@ -22,8 +22,8 @@ extern const int sys_file_count, sys_loop_count, sys_mount_count, sys_process_co
 void sys_become_server(char *inheritance) __attribute__((noreturn));
 extern char *sys_inheritance;
 
-// Gives back the pages of the stack below this frame, which deeper calls have left dirty.
-void sys_release_stack(void);
+// Gives memory back that nothing uses: of the heap, of the stack below this frame, and what has become shareable again.
+void sys_give_back_memory(void);
 
 // Where the kernel put this program's arguments, to show something else in ps.
 extern char **sys_argv;

@@ -58,7 +58,7 @@ SYS_FUNCTION(run_jobs) {
 
 // rest(): to be called when nothing has happened for a while. Gives memory back that is not used.
 SYS_FUNCTION(rest) {
-    sys_release_stack();
+    sys_give_back_memory();
     return JS_UNDEFINED;
 }
 
