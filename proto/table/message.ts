@@ -11,12 +11,12 @@ import {
 
 /**
  * A message's codec, driven by a line of text: a word a field, made of its number, a letter for its type (below), `*`
- * if it is repeated or `?` if it is an optional scalar, and its name, as in `1s:id 3m*:rootfs`. The words are looked
- * at when a message is first used. Compared with code for each field this is a twentieth of the size, and a process
- * that exists once a pod holds all of it in memory.
+ * if it is repeated or `?` if it is an optional scalar, and its name, as in `1s:id 3m*:rootfs`. Compared with code for
+ * each field this is a twentieth of the size. The words are taken apart at once: a native program's modules are
+ * evaluated by the build, and what they have made by then all its processes share.
  */
 export class TableMessage {
-  #fields: Field[] | undefined;
+  private readonly fields: readonly Field[];
 
   /**
    * @param typeName the full name
@@ -25,9 +25,11 @@ export class TableMessage {
    */
   constructor(
     readonly typeName: string,
-    private readonly table: string,
-    private readonly types: readonly TableMessage[] = [],
-  ) {}
+    table: string,
+    types: readonly TableMessage[] = [],
+  ) {
+    this.fields = fieldsOf(table, types);
+  }
 
   /** Throws an Error if a value is not of its field's type in a way that matters here. */
   encode(message: Values): Uint8Array {
@@ -42,35 +44,15 @@ export class TableMessage {
   /** A message with the default in every field that is not given. */
   create(values: Values = {}): Values {
     const message: Values = {};
-    for (const field of this.fields()) {
+    for (const field of this.fields) {
       const value = values[field.name] ?? defaultOf(field);
       if (value !== undefined) message[field.name] = value;
     }
     return message;
   }
 
-  private fields(): Field[] {
-    if (this.#fields) return this.#fields;
-    let type = 0;
-    this.#fields =
-      this.table === ""
-        ? []
-        : this.table.split(" ").map((word) => {
-            const colon = word.indexOf(":");
-            const [, number, letter, label] = /^(\d+)(\w)([*?]?)$/.exec(word.slice(0, colon)) as unknown as string[];
-            return {
-              number: Number(number),
-              letter: letter as Letter,
-              label: label as Field["label"],
-              name: word.slice(colon + 1),
-              type: letter === "m" ? this.types[type++] : undefined,
-            };
-          });
-    return this.#fields;
-  }
-
   private write(message: Values): void {
-    for (const field of this.fields()) {
+    for (const field of this.fields) {
       const value = message[field.name];
       if (value === undefined || value === null) continue;
       if (field.letter === "M") writeMap(field, value as Record<string, string>);
@@ -88,7 +70,7 @@ export class TableMessage {
   }
 
   private field(number: number): Field | undefined {
-    for (const field of this.fields()) if (field.number === number) return field;
+    for (const field of this.fields) if (field.number === number) return field;
     return undefined;
   }
 
@@ -115,6 +97,22 @@ interface Field {
   readonly label: "" | "*" | "?";
   readonly name: string;
   readonly type: TableMessage | undefined;
+}
+
+function fieldsOf(table: string, types: readonly TableMessage[]): Field[] {
+  if (table === "") return [];
+  let type = 0;
+  return table.split(" ").map((word) => {
+    const colon = word.indexOf(":");
+    const [, number, letter, label] = /^(\d+)(\w)([*?]?)$/.exec(word.slice(0, colon)) as unknown as string[];
+    return {
+      number: Number(number),
+      letter: letter as Letter,
+      label: label as Field["label"],
+      name: word.slice(colon + 1),
+      type: letter === "m" ? types[type++] : undefined,
+    };
+  });
 }
 
 const BYTES = 2;

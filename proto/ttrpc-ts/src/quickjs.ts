@@ -19,7 +19,7 @@ export interface DescriptorIo {
 
 const READ_CHUNK = 16 * 1024;
 // Shared by all transports of the process: what is read is copied out before anything else runs.
-let scratch: ArrayBuffer | undefined;
+const scratch = new ArrayBuffer(READ_CHUNK);
 
 /** Takes the descriptor over: it is closed with the transport. */
 export function descriptorTransport(fd: number, io: DescriptorIo): Transport {
@@ -79,7 +79,6 @@ class DescriptorTransport implements Transport {
   }
 
   private readOnce(): void {
-    scratch ??= new ArrayBuffer(READ_CHUNK);
     let got: number;
     try {
       got = this.io.read(this.fd, scratch, 0, READ_CHUNK);
