@@ -1,13 +1,24 @@
 /**
- * UTF-8 without TextEncoder and TextDecoder, which QuickJS does not have.
+ * UTF-8 as proto3 has it: nothing malformed is let through. Nearly all of it is ASCII, which the host's TextEncoder and
+ * TextDecoder do many times faster than a loop in QuickJS; whether it was ASCII shows in the lengths.
  * https://www.rfc-editor.org/rfc/rfc3629
  */
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+/** What a TextDecoder puts in place of what is malformed. */
+const REPLACEMENT = "\ufffd";
 
 /** String.fromCharCode takes its units as arguments, and an engine's stack bounds how many. */
 const CHUNK = 1024;
 
 /** Throws an Error for anything that is not UTF-8, as proto3 requires of string fields. */
 export function decodeUtf8(bytes: Uint8Array, start: number, end: number): string {
+  const text = decoder.decode(bytes.subarray(start, end));
+  return text.length === end - start && !text.includes(REPLACEMENT) ? text : decodeAny(bytes, start, end);
+}
+
+function decodeAny(bytes: Uint8Array, start: number, end: number): string {
   let text = "";
   let units: number[] = [];
   for (let at = start; at < end; ) {
@@ -39,6 +50,13 @@ export function decodeUtf8(bytes: Uint8Array, start: number, end: number): strin
 
 /** The target must have room for three bytes a unit. Half a surrogate pair becomes U+FFFD. Returns the end. */
 export function encodeUtf8(text: string, target: Uint8Array, start: number): number {
+  const bytes = encoder.encode(text);
+  if (bytes.length !== text.length) return encodeAny(text, target, start);
+  target.set(bytes, start);
+  return start + bytes.length;
+}
+
+function encodeAny(text: string, target: Uint8Array, start: number): number {
   let at = start;
   for (let i = 0; i < text.length; i++) {
     let point = text.codePointAt(i) as number;

@@ -84,6 +84,7 @@ uint8_t *sys_bytes(JSContext *ctx, JSValueConst buffer, JSValueConst offset, JSV
 }
 
 static int init_sys(JSContext *ctx, JSModuleDef *module) {
+    JS_SetModuleExportList(ctx, module, sys_digest_functions, sys_digest_count);
     JS_SetModuleExportList(ctx, module, sys_file_functions, sys_file_count);
     JS_SetModuleExportList(ctx, module, sys_loop_functions, sys_loop_count);
     JS_SetModuleExportList(ctx, module, sys_mount_functions, sys_mount_count);
@@ -96,6 +97,7 @@ static int init_sys(JSContext *ctx, JSModuleDef *module) {
 static int add_sys(JSContext *ctx) {
     JSModuleDef *module = JS_NewCModule(ctx, "sys", init_sys);
     if (!module) return -1;
+    JS_AddModuleExportList(ctx, module, sys_digest_functions, sys_digest_count);
     JS_AddModuleExportList(ctx, module, sys_file_functions, sys_file_count);
     JS_AddModuleExportList(ctx, module, sys_loop_functions, sys_loop_count);
     JS_AddModuleExportList(ctx, module, sys_mount_functions, sys_mount_count);

@@ -34,7 +34,7 @@ export function start(flags: Flags, programName: string, env: ReadonlyMap<string
   requireIdentifier("the pod's id in config.json", sandboxId);
   const sandboxer = chooseSandboxer(programName, readAllInput(), readText);
   const record = { ...spec, sandboxer: sandboxer.name, socket: sandboxer.socket };
-  const address = socketAddress(flags.address, flags.namespace, sandboxId);
+  const address = socketAddress(flags.address, flags.namespace, sandboxId, sys.sha256);
   const path = pathOfAddress(address);
   if (sandboxId !== flags.id && canConnect(path)) {
     writeBundleRecord(bundle, record);

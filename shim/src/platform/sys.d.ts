@@ -17,6 +17,8 @@ declare module "sys" {
   }
 
   // Text
+  /** Of the text's UTF-8, in hexadecimal. */
+  export function sha256(text: string): string;
   export function encodeUtf8(text: string): ArrayBuffer;
   export function decodeUtf8(buffer: ArrayBuffer, offset: number, length: number): string;
 
