@@ -48,6 +48,7 @@ const containerd2 = [
 /** Upstream's that no method of ours uses. */
 const leftOut = [
   /^containerd\.services\.sandbox\.v1\.Store/,
+  /^containerd\.linux\.runc\.(RuncOptions|ProcessDetails)/,
   /^containerd\.task\.v[23]\.ExecProcessResponse$/,
   /^containerd\.runtime\.sandbox\.v1\.UpdateSandbox/,
   /^ttrpc\.StringList/,

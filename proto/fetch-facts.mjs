@@ -34,6 +34,7 @@ export const factFiles = [
   "github.com/containerd/containerd/api/types/sandbox.proto",
   "github.com/containerd/containerd/api/types/task/task.proto",
   "github.com/containerd/containerd/pkg/runtimeoptions/v1/api.proto",
+  "github.com/containerd/containerd/runtime/linux/runctypes/runc.proto",
   "github.com/containerd/containerd/runtime/v2/runc/options/oci.proto",
   "github.com/containerd/ttrpc/proto/status.proto",
   "github.com/containerd/ttrpc/request.proto",

@@ -18,6 +18,7 @@ export const outputSets = {
     codec: "static",
     messages: [
       "containerd.events.*",
+      "containerd.linux.runc.*",
       "containerd.runc.v1.*",
       "containerd.runtime.sandbox.v1.*",
       "containerd.services.events.ttrpc.v1.*",

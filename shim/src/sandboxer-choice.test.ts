@@ -1,6 +1,7 @@
 import { google, runtimeoptions } from "@kuasar/proto/shim";
 import { expect } from "chai";
 import fc from "fast-check";
+import { readRuntimeOptions } from "./runtime-options.ts";
 import { chooseSandboxer } from "./sandboxer-choice.ts";
 
 const SHIM = "containerd-shim-kuasar-v2";
@@ -13,7 +14,12 @@ function options(configBody: string | Uint8Array, typeUrl = "runtimeoptions.v1.O
 const noFile = (path: string): string => {
   throw new Error(`no such file ${path}`);
 };
-const choose = (name: string, bytes: Uint8Array) => chooseSandboxer(name, bytes, noFile);
+const choose = (programName: string, bytes: Uint8Array, env: Record<string, string> = {}, readFile = noFile) =>
+  chooseSandboxer({
+    programName,
+    options: readRuntimeOptions(bytes, readFile),
+    env: new Map(Object.entries(env)),
+  });
 
 describe("the sandboxer of a pod", () => {
   it("is runc's when nobody says otherwise", () => {
@@ -50,8 +56,22 @@ describe("the sandboxer of a pod", () => {
       typeUrl: "runtimeoptions.v1.Options",
       value: runtimeoptions.v1.Options.encode({ configPath: "/etc/kuasar/runtime.toml" }),
     });
-    const read = (path: string) => (path === "/etc/kuasar/runtime.toml" ? 'sandboxer = "quark"' : noFile(path));
-    expect(chooseSandboxer(SHIM, bytes, read).name).to.equal("quark");
+    const readFile = (path: string) => (path === "/etc/kuasar/runtime.toml" ? 'sandboxer = "quark"' : noFile(path));
+    expect(choose(SHIM, bytes, {}, readFile).name).to.equal("quark");
+  });
+
+  it("is at the socket that containerd's environment has for its kind, unless the options name one", () => {
+    const env = { KUASAR_RUNC_SOCKET: "/run/elsewhere.sock" };
+    const runcOptions = options("", "containerd.runc.v1.Options");
+    expect(choose(SHIM, runcOptions, env)).to.include({ name: "runc", socket: "/run/elsewhere.sock" });
+    expect(choose(SHIM, options('socket = "/run/mine.sock"'), env).socket).to.equal("/run/mine.sock");
+    expect(choose(SHIM, options('sandboxer = "wasm"'), env).socket).to.equal("/run/wasm-sandboxer.sock");
+  });
+
+  it("must be at an absolute path in containerd's environment, too", () => {
+    expect(() => choose(SHIM, new Uint8Array(0), { KUASAR_RUNC_SOCKET: "x.sock" })).to.throw(
+      'KUASAR_RUNC_SOCKET: expected an absolute path, got "x.sock"',
+    );
   });
 
   it("must be one that there is", () => {

@@ -1,5 +1,6 @@
 import * as sys from "sys";
 import { readBundleSpec, writeBundleRecord } from "./bundle.ts";
+import { isolateCores } from "./core-scheduling.ts";
 import type { Flags } from "./flags.ts";
 import { requireIdentifier } from "./identifier.ts";
 import {
@@ -13,9 +14,11 @@ import {
 import { startServer } from "./platform/server-process.ts";
 import { readAllInput } from "./platform/standard-input.ts";
 import { canConnect, pathOfAddress } from "./platform/unix-socket.ts";
+import { readRuntimeOptions } from "./runtime-options.ts";
 import { chooseSandboxer } from "./sandboxer-choice.ts";
 import { requireAnswering } from "./sandboxer-connection.ts";
 import type { ShimSettings } from "./serve.ts";
+import { enterShimCgroup } from "./shim-cgroup.ts";
 import { SOCKET_FOLDER, socketAddress } from "./socket-address.ts";
 
 const BACKLOG = 128;
@@ -32,7 +35,8 @@ export function start(flags: Flags, programName: string, env: ReadonlyMap<string
   const spec = readBundleSpec(bundle, flags.id);
   const { sandboxId } = spec;
   requireIdentifier("the pod's id in config.json", sandboxId);
-  const sandboxer = chooseSandboxer(programName, readAllInput(), readText);
+  const options = readRuntimeOptions(readAllInput(), readText);
+  const sandboxer = chooseSandboxer({ programName, options, env });
   const record = { ...spec, sandboxer: sandboxer.name, socket: sandboxer.socket };
   const address = socketAddress(flags.address, flags.namespace, sandboxId, sys.sha256);
   const path = pathOfAddress(address);
@@ -44,6 +48,8 @@ export function start(flags: Flags, programName: string, env: ReadonlyMap<string
   const listener = listen(path);
   try {
     requireAnswering(sandboxer);
+    isolateCores(env);
+    enterShimCgroup(options.shimCgroup);
     writeAddress(address);
     writeBundleRecord(bundle, record);
     forkShim({

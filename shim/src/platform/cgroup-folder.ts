@@ -17,13 +17,24 @@ export function cgroupFolder(pid: number | "self", controller: string): CgroupFo
 }
 
 function below(version: 1 | 2, controller: string, path: string): CgroupFolder | undefined {
-  for (const line of lines("/proc/self/mountinfo")) {
+  const mount = cgroupMounts().find((found) => found.version === version && (version === 2 || found.has(controller)));
+  return mount && { version, folder: `${mount.folder}${path === "/" ? "" : path}` };
+}
+
+/** Where a hierarchy is mounted. */
+export interface CgroupMount extends CgroupFolder {
+  /** Of v1: whether it is the hierarchy of that controller. */
+  has(controller: string): boolean;
+}
+
+export function cgroupMounts(): CgroupMount[] {
+  return lines("/proc/self/mountinfo").flatMap((line) => {
     const [before, after] = line.split(" - ");
     const [type, , options] = after?.split(" ") ?? [];
-    const matches = version === 2 ? type === "cgroup2" : type === "cgroup" && options?.split(",").includes(controller);
-    if (matches) return { version, folder: `${before?.split(" ")[4]}${path === "/" ? "" : path}` };
-  }
-  return undefined;
+    if (type !== "cgroup" && type !== "cgroup2") return [];
+    const has = (controller: string) => options?.split(",").includes(controller) ?? false;
+    return [{ version: type === "cgroup" ? 1 : 2, folder: before?.split(" ")[4] ?? "", has } as const];
+  });
 }
 
 function lines(path: string): string[] {

@@ -35,6 +35,19 @@ describe("the runtime options", () => {
     });
   });
 
+  it("may be what containerd's client gives a single task", () => {
+    const { CreateOptions } = containerd.linux.runc;
+    const value = CreateOptions.encode({ noPivotRoot: true, ioUid: 7, ioGid: 8, criuImagePath: "/image" });
+    expect(parseRuncOptions({ typeUrl: "containerd.linux.runc.CreateOptions", value })).to.deep.equal({
+      ...DEFAULT_OPTIONS,
+      noPivotRoot: true,
+      ioUid: 7,
+      ioGid: 8,
+      criuImagePath: "/image",
+      restoreImage: "/image",
+    });
+  });
+
   it("may be TOML with the names that containerd's config uses, in any case", () => {
     const text = 'BinaryName = "/opt/runc"\nsystemdcgroup = true\nIoGid = 5\nsandboxer = "runc"\nruntime = "crun"\n';
     expect(toml(text)).to.deep.equal({

@@ -8,6 +8,8 @@ import { DEFAULT_OPTIONS, type RuncOptions } from "./runc-options.ts";
 
 const Runc = containerd.runc.v1.Options;
 const Generic = runtimeoptions.v1.Options;
+/** What containerd's client gives a single task, where the runtime is not called io.containerd.runc. */
+const Task = containerd.linux.runc.CreateOptions;
 
 /**
  * Undefined if there are none. INVALID_ARGUMENT, with what was expected and what came, for a type that is not known,
@@ -20,6 +22,9 @@ export function parseRuncOptions(any: TypedBytes | undefined): RuncOptions | und
   if (holds(any, Runc)) {
     return { ...DEFAULT_OPTIONS, ...decode(Runc, any) };
   }
+  if (holds(any, Task)) {
+    return taskOptions(decode(Task, any));
+  }
   if (holds(any, Generic)) {
     const { configPath, configBody } = decode(Generic, any);
     if (configBody.length > 0) {
@@ -30,6 +35,13 @@ export function parseRuncOptions(any: TypedBytes | undefined): RuncOptions | und
   throw invalidArgument(
     `runtime options are of type ${quote(any.typeUrl)}, expected ${Runc.typeName} or ${Generic.typeName}`,
   );
+}
+
+/** Those that say how to checkpoint come again with the checkpoint. */
+function taskOptions(options: containerd.linux.runc.CreateOptions): RuncOptions {
+  const { noPivotRoot, noNewKeyring, shimCgroup, ioUid, ioGid, criuWorkPath, criuImagePath } = options;
+  const named = { noPivotRoot, noNewKeyring, shimCgroup, ioUid, ioGid, criuWorkPath, criuImagePath };
+  return { ...DEFAULT_OPTIONS, ...named, restoreImage: criuImagePath };
 }
 
 function decode<T>(type: { readonly typeName: string; decode(bytes: Uint8Array): T }, any: TypedBytes): T {

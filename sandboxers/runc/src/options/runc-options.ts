@@ -13,6 +13,8 @@ export interface RuncOptions {
   readonly systemdCgroup: boolean;
   readonly criuImagePath: string;
   readonly criuWorkPath: string;
+  /** A checkpoint that a single task is to go on from; "" for none. */
+  readonly restoreImage: string;
   /** "runc" or "crun", as the sandboxer's config knows them; "" for its default. */
   readonly runtime: string;
 }
@@ -29,5 +31,6 @@ export const DEFAULT_OPTIONS: RuncOptions = {
   systemdCgroup: false,
   criuImagePath: "",
   criuWorkPath: "",
+  restoreImage: "",
   runtime: "",
 };

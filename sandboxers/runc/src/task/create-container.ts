@@ -25,14 +25,13 @@ export async function createContainer(
   const runtime = choice.runtime(binary);
   const podFiles = sandbox.record.engine.podFiles as unknown as PodFiles | undefined;
   const facts = prepareSpec(task.bundle, podFiles, await runtime.specVersion(sandbox.monitor));
+  const image = request.checkpoint || options.restoreImage;
   const details: TaskDetails = {
     options,
     binary,
     ...facts,
     mounted: request.rootfs.length > 0,
-    ...(request.checkpoint !== "" && {
-      restore: { image: request.checkpoint, parent: request.parentCheckpoint },
-    }),
+    ...(image !== "" && { restore: { image, parent: request.parentCheckpoint } }),
   };
   task.update({ engine: asStored(details) });
   writeBundleFiles(task.bundle, options, binary);
