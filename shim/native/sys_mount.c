@@ -2,6 +2,8 @@
 #include "sys.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 
@@ -68,9 +70,40 @@ SYS_FUNCTION(read_only_view) {
     return result;
 }
 
+// Linux 5.6, stated here because the C library's headers may be older.
+struct open_manner {
+    uint64_t flags, mode, resolve;
+};
+#define RESOLVE_WITHIN_ROOT 0x10
+
+// resolveBelow(root, path): the path, with `root` as the root of all links on the way.
+SYS_FUNCTION(resolve_below) {
+    SYS_STRING(root, 0);
+    SYS_STRING(path, 1);
+    JSValue result;
+    struct open_manner manner = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_WITHIN_ROOT};
+    char link[32], found[PATH_MAX];
+    int fd = -1, folder = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) {
+        result = sys_throw(ctx, "open", root);
+    } else if ((fd = (int)syscall(SYS_openat2, folder, path, &manner, sizeof manner)) < 0) {
+        result = sys_throw(ctx, "openat2", path);
+    } else {
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        ssize_t length = readlink(link, found, sizeof found);
+        result = length < 0 ? sys_throw(ctx, "readlink", link) : JS_NewStringLen(ctx, found, (size_t)length);
+    }
+    if (fd >= 0) close(fd);
+    if (folder >= 0) close(folder);
+    JS_FreeCString(ctx, root);
+    JS_FreeCString(ctx, path);
+    return result;
+}
+
 const JSCFunctionListEntry sys_mount_functions[] = {
     JS_CFUNC_DEF("readOnlyView", 1, read_only_view),
     JS_CFUNC_DEF("mount", 5, sys_mount),
+    JS_CFUNC_DEF("resolveBelow", 2, resolve_below),
     JS_CFUNC_DEF("unmount", 2, sys_unmount),
     JS_CFUNC_DEF("pivotRoot", 2, sys_pivot_root),
     JS_PROP_INT32_DEF("MNT_DETACH", MNT_DETACH, JS_PROP_CONFIGURABLE),

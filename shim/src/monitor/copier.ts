@@ -2,13 +2,13 @@ import * as sys from "sys";
 import { unwatch, watch } from "../platform/loop.ts";
 
 const CHUNK = 8192;
+/** Chunks at a time: the rest of the pod has its turn after so many. */
+const ROUNDS = 16;
 
 /** Copies bytes from one file descriptor to another, both non-blocking, as fast as the other side takes them. */
 export interface Copier {
   /** Stops at once and closes both. */
   close(): void;
-  /** Reads what is there now, instead of waiting to be told. */
-  poll(): void;
 }
 
 /** Owns both file descriptors, and closes them at the end of `from` (for a terminal: when nobody holds the other side). */
@@ -20,7 +20,6 @@ class FdCopier implements Copier {
   private readonly buffer = new ArrayBuffer(CHUNK);
   private start = 0;
   private end = 0;
-  private ended = false;
   private closed = false;
 
   constructor(
@@ -32,17 +31,32 @@ class FdCopier implements Copier {
   }
 
   private waitForInput(): void {
-    watch(this.from, sys.EPOLLIN, () => this.poll());
+    watch(this.from, sys.EPOLLIN, () => this.copy());
   }
 
-  poll(): void {
-    if (this.closed || this.start < this.end) return;
-    const got = this.read();
-    if (got < 0) return;
-    this.ended = got === 0;
-    this.start = 0;
-    this.end = got;
-    this.flush();
+  private copy(): void {
+    for (let round = 0; round < ROUNDS; round++) {
+      const got = this.read();
+      if (got < 0) return;
+      if (got === 0) {
+        this.close();
+        this.onEnd();
+        return;
+      }
+      this.start = 0;
+      this.end = got;
+      if (!this.flush()) {
+        unwatch(this.from);
+        watch(this.to, sys.EPOLLOUT, () => this.resume());
+        return;
+      }
+    }
+  }
+
+  private resume(): void {
+    if (!this.flush()) return;
+    unwatch(this.to);
+    this.waitForInput();
   }
 
   private read(): number {
@@ -55,22 +69,23 @@ class FdCopier implements Copier {
     }
   }
 
-  private flush(): void {
+  /** Whether all has been written that was read. */
+  private flush(): boolean {
     while (this.start < this.end) {
-      const put = sys.write(this.to, this.buffer, this.start, this.end - this.start);
-      if (put < 0) {
-        unwatch(this.from);
-        watch(this.to, sys.EPOLLOUT, () => this.flush());
-        return;
-      }
+      const put = this.write();
+      if (put < 0) return false;
       this.start += put;
     }
-    unwatch(this.to);
-    if (this.ended) {
-      this.close();
-      this.onEnd();
-    } else {
-      this.waitForInput();
+    return true;
+  }
+
+  private write(): number {
+    try {
+      return sys.write(this.to, this.buffer, this.start, this.end - this.start);
+    } catch (error) {
+      // A log driver that has ended: what is shown is shown to nobody, and the process on the terminal goes on.
+      if ((error as sys.SysError).code === "EPIPE") return this.end - this.start;
+      throw error;
     }
   }
 

@@ -20,25 +20,23 @@ const DRIVER_FDS = [3, 4, 5] as const;
 /** As the runc shim waits for a driver. */
 const READY_TIMEOUT_MS = 10_000;
 
-export function isLogDriver(uri: string): boolean {
-  return uri.startsWith("binary://");
+/** What a driver's URI says. */
+export interface LogDriver {
+  readonly program: string;
+  readonly args: readonly string[];
 }
 
 /**
- * Starts a log driver, `binary:///path/of/program?argument=value`, and waits until it is ready to read. One that ends
- * before that has nothing to log, and is no error, as with the runc shim.
+ * Starts a log driver, and waits until it is ready to read. One that ends before that has nothing to log, and is no error,
+ * as with the runc shim.
  */
-export async function startLogDriver(uri: string, container: LoggedContainer): Promise<LogPipes> {
-  const [program = "", query = ""] = uri.slice("binary://".length).split("?");
-  if (!program.startsWith("/")) {
-    throw new StatusError(Code.INVALID_ARGUMENT, `stdout: expected binary:///PATH?ARGUMENT=VALUE, got ${uri}`);
-  }
+export async function startLogDriver({ program, args }: LogDriver, container: LoggedContainer): Promise<LogPipes> {
   const [stdoutEnd, stdout] = sys.pipe();
   const [stderrEnd, stderr] = sys.pipe();
   const [ready, readyEnd] = sys.pipe();
   const driverEnds = [stdoutEnd, stderrEnd, readyEnd];
   try {
-    const argv = [program, ...argumentsOf(query)];
+    const argv = [program, ...args];
     const env = [`CONTAINER_ID=${container.id}`, `CONTAINER_NAMESPACE=${container.namespace}`];
     await forkChild({}, () => becomeDriver(program, argv, env, driverEnds));
     for (const fd of driverEnds.splice(0)) sys.close(fd);
@@ -51,15 +49,6 @@ export async function startLogDriver(uri: string, container: LoggedContainer): P
   } finally {
     sys.close(ready);
   }
-}
-
-/** As containerd's: `key=value` is two arguments, `key` one. Sorted, as Go's are. */
-function argumentsOf(query: string): string[] {
-  const pairs = query.split("&").filter((pair) => pair !== "");
-  return pairs.sort().flatMap((pair) => {
-    const [key = "", ...value] = pair.split("=").map((part) => decodeURIComponent(part.replaceAll("+", " ")));
-    return value.length > 0 && value.join("=") !== "" ? [key, value.join("=")] : [key];
-  });
 }
 
 function becomeDriver(

@@ -2,7 +2,9 @@ import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
 import { readText } from "../platform/files.ts";
 import { sleep } from "../platform/loop.ts";
+import { helperOf, mountByHelper } from "./mount-helper.ts";
 import { MS_BIND, MS_RDONLY, MS_REMOUNT, parseMountOptions } from "./mount-options.ts";
+import type { ProcessTable } from "./process-table.ts";
 
 /** kuasar.monitor.v1.Mount: as containerd's types.Mount. */
 export interface Mount {
@@ -13,17 +15,22 @@ export interface Mount {
   readonly options: readonly string[];
 }
 
-/** The kernel takes one page of data; containerd leaves this much room, too. */
-const DATA_LIMIT = 4096 - 512;
+/** What the kernel takes, with the NUL at its end: one page. */
+const DATA_LIMIT = 4096 - 1;
 
 const BUSY_RETRIES = 20;
 const BUSY_DELAY_MS = 10;
 
-/** Mounts each in turn; on an error those before it are unmounted again. */
-export async function mountAll(mounts: readonly Mount[], target: string): Promise<void> {
+/** Mounts each in turn, as containerd's mount package does; on an error those before it are unmounted again. */
+export async function mountAll(table: ProcessTable, mounts: readonly Mount[], target: string): Promise<void> {
   requireAbsolute(target);
   try {
-    for (const mount of mounts) mountOne(mount, join(target, mount.target));
+    for (const mount of mounts) {
+      const place = placeOf(target, mount.target);
+      const helper = helperOf(mount.type);
+      if (helper) await mountByHelper(table, helper, mount, place);
+      else mountOne(mount, place);
+    }
   } catch (error) {
     await unmountAll(target);
     throw error;
@@ -36,47 +43,58 @@ function requireAbsolute(target: string): void {
   }
 }
 
-function join(target: string, below: string): string {
+/** A link in what has been mounted already leads to somewhere within it: an image shall not say where the host mounts. */
+function placeOf(target: string, below: string): string {
   if (below === "" || below === "/") return target;
-  if (below.split("/").includes("..")) {
-    throw new StatusError(Code.INVALID_ARGUMENT, `mounts.target: expected a path below ${target}, got ${below}`);
+  try {
+    return sys.resolveBelow(target, below);
+  } catch (error) {
+    throw new StatusError(
+      Code.FAILED_PRECONDITION,
+      `mounts.target: ${below} in ${target}: ${(error as Error).message}`,
+    );
   }
-  return `${target}/${below.replace(/^\/+/, "")}`;
 }
 
 function mountOne(mount: Mount, target: string): void {
   const { flags, propagation, data } = parseMountOptions(mount.options);
-  const text = data.join(",");
+  const { folder, text } = fitted(mount, data);
+  const before = sys.getcwd();
   try {
-    if (text.length > DATA_LIMIT && mount.type === "overlay") mountLongOverlay(mount, target, flags, data);
-    else sys.mount(mount.source, target, mount.type, flags, text);
-    // The kernel ignores "ro" when a bind mount is made.
-    if (flags & MS_BIND && flags & MS_RDONLY) sys.mount("", target, "", flags | MS_REMOUNT, text);
+    if (folder) sys.chdir(folder);
+    sys.mount(mount.source, target, mount.type, flags, text);
     if (propagation) sys.mount("", target, "", propagation, "");
+    // The kernel ignores "ro" when a bind mount is made.
+    if (flags & MS_BIND && flags & MS_RDONLY) sys.mount("", target, "", flags | MS_REMOUNT, "");
   } catch (error) {
     const what = `mount ${mount.type || "bind"} ${mount.source} on ${target} (${mount.options.join(",").slice(0, 400)})`;
     throw new StatusError(Code.FAILED_PRECONDITION, `${what}: ${(error as Error).message}`);
+  } finally {
+    if (folder) sys.chdir(before);
   }
 }
 
-/** Many layers have long paths in common: relative to the folder that all are in, their list fits into a page. */
-function mountLongOverlay(mount: Mount, target: string, flags: number, data: readonly string[]): void {
-  const lower = data.find((option) => option.startsWith("lowerdir="));
+/**
+ * The data as the kernel takes it. An overlay's many layers have long paths in common: relative to the folder that all are
+ * in, to be mounted from there, their list may fit where it would not else.
+ */
+function fitted({ type }: Mount, data: readonly string[]): { folder?: string; text: string } {
+  const text = data.join(",");
+  if (lengthOf(text) <= DATA_LIMIT) return { text };
+  const lower = type === "overlay" ? data.find((option) => option.startsWith("lowerdir=")) : undefined;
   const layers = lower?.slice("lowerdir=".length).split(":") ?? [];
-  const common = commonFolder(layers);
-  if (!common || !target.startsWith("/")) {
+  const folder = commonFolder(layers);
+  const short = data.map((option) =>
+    folder && option === lower ? `lowerdir=${layers.map((layer) => layer.slice(folder.length + 1)).join(":")}` : option,
+  );
+  if (!folder || lengthOf(short.join(",")) > DATA_LIMIT) {
     throw new StatusError(Code.INVALID_ARGUMENT, `mounts.options: expected at most ${DATA_LIMIT} bytes of data`);
   }
-  const short = data.map((option) =>
-    option === lower ? `lowerdir=${layers.map((layer) => layer.slice(common.length + 1)).join(":")}` : option,
-  );
-  const before = sys.getcwd();
-  sys.chdir(common);
-  try {
-    sys.mount(mount.source, target, mount.type, flags, short.join(","));
-  } finally {
-    sys.chdir(before);
-  }
+  return { folder, text: short.join(",") };
+}
+
+function lengthOf(text: string): number {
+  return sys.encodeUtf8(text).byteLength;
 }
 
 function commonFolder(paths: readonly string[]): string | undefined {

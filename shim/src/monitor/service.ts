@@ -45,7 +45,7 @@ export function registerMonitor(server: Server, table: ProcessTable): void {
       return {};
     },
     mount: async ({ mounts, target }) => {
-      await mountAll(mounts, target);
+      await mountAll(table, mounts, target);
       return {};
     },
     unmount: async ({ target }) => {

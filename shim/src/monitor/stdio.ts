@@ -1,8 +1,9 @@
 import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
-import { makeFolders } from "../platform/files.ts";
-import { isLogDriver, type LoggedContainer, startLogDriver } from "./log-driver.ts";
+import { type LoggedContainer, startLogDriver } from "./log-driver.ts";
+import { isFifo, openOutput } from "./output.ts";
 import { type Relay, relayTo } from "./relay.ts";
+import { parseStreamUri, type StreamTarget } from "./stream-uri.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What the monitor keeps of a process's stdio while the process and its record live. */
@@ -41,17 +42,18 @@ export interface StdioOwner extends LoggedContainer {
  */
 export async function openStdio(paths: StdioPaths, owner: StdioOwner): Promise<ProcessStdio> {
   const opened = new Opened(undefined, paths.uid ?? 0, paths.gid ?? 0);
-  const stdout = paths.stdout ?? "";
+  const stdout = parseStreamUri("stdout", paths.stdout ?? "");
+  // One driver for both, whatever stderr says: containerd gives the same URI for it.
+  const stderr = stdout.kind === "driver" ? stdout : parseStreamUri("stderr", paths.stderr ?? "");
   try {
     opened.stdin(paths.stdin ?? "");
-    if (isLogDriver(stdout)) {
-      // One driver for both, whatever stderr says: containerd gives the same URI for it.
+    if (stdout.kind === "driver") {
       const pipes = await startLogDriver(stdout, owner);
       opened.child[1] = pipes.stdout;
       opened.child[2] = pipes.stderr;
     } else {
-      opened.output(1, stdout, owner.exec);
-      opened.output(2, paths.stderr ?? "", owner.exec);
+      opened.output(1, pathOf(stdout), owner.exec);
+      opened.output(2, pathOf(stderr), owner.exec);
     }
   } catch (error) {
     opened.close();
@@ -69,8 +71,15 @@ export function terminalStdio(terminal: Terminal): ProcessStdio {
   return opened;
 }
 
-const S_IFMT = 0o170000;
-const S_IFIFO = 0o010000;
+function pathOf(target: StreamTarget): string {
+  if (target.kind === "driver") {
+    throw new StatusError(
+      Code.INVALID_ARGUMENT,
+      "stderr: a log driver takes both streams, expected it for stdout, too",
+    );
+  }
+  return target.kind === "path" ? target.path : "";
+}
 
 class Opened implements ProcessStdio {
   readonly child: [number, number, number] = [-1, -1, -1];
@@ -102,29 +111,18 @@ class Opened implements ProcessStdio {
     }
   }
 
-  output(fd: 1 | 2, uri: string, relayed: boolean): void {
-    const path = uri.startsWith("file://") ? uri.slice("file://".length) : uri;
-    if (path === "") {
-      this.child[fd] = sys.open("/dev/null", sys.O_WRONLY, 0);
-    } else if (!path.startsWith("/")) {
-      throw new StatusError(
-        Code.INVALID_ARGUMENT,
-        `${fd === 1 ? "stdout" : "stderr"}: expected an absolute path, file:///PATH or binary:///PATH, got ${uri}`,
-      );
-    } else if (isFifo(path)) {
-      this.kept[fd] = sys.open(path, sys.O_RDONLY | sys.O_NONBLOCK | sys.O_NOFOLLOW, 0);
-      if (relayed) {
-        const relay = relayTo(sys.open(path, sys.O_WRONLY | sys.O_NONBLOCK, 0));
-        this.relays.push(relay);
-        this.child[fd] = relay.input;
-      } else {
-        this.child[fd] = sys.open(path, sys.O_WRONLY, 0);
-      }
-      this.give(this.child[fd]);
-    } else {
-      makeFolders(path.slice(0, path.lastIndexOf("/")), 0o755);
-      this.child[fd] = sys.open(path, sys.O_WRONLY | sys.O_CREAT | sys.O_APPEND | sys.O_NOCTTY, 0o644);
+  output(fd: 1 | 2, path: string, relayed: boolean): void {
+    const output = openOutput(path);
+    this.child[fd] = output.fd;
+    this.kept[fd] = output.kept;
+    if (output.kept < 0) return;
+    if (relayed) {
+      sys.setNonblocking(output.fd, 1);
+      const relay = relayTo(output.fd);
+      this.relays.push(relay);
+      this.child[fd] = relay.input;
     }
+    this.give(this.child[fd]);
   }
 
   closeChildEnds(): void {
@@ -150,8 +148,4 @@ function closeAll(fds: [number, number, number]): void {
     if ((fds[i] as number) >= 0) sys.close(fds[i] as number);
     fds[i] = -1;
   }
-}
-
-function isFifo(path: string): boolean {
-  return ((sys.stat(path)?.mode ?? 0) & S_IFMT) === S_IFIFO;
 }

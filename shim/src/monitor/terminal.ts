@@ -3,6 +3,7 @@ import { Code, StatusError } from "ttrpc-ts";
 import { removeIfThere } from "../platform/files.ts";
 import { unwatch, watch } from "../platform/loop.ts";
 import { type Copier, copy } from "./copier.ts";
+import { closeOutput, type Output } from "./output.ts";
 
 /**
  * A process's terminal: the runtime sends its master over the console socket (runc's --console-socket), and what is
@@ -17,9 +18,14 @@ export interface Terminal {
   close(): void;
 }
 
-/** Listens on socketPath until the runtime has sent the terminal. stdin and stdout are FIFOs, or "" for none. */
-export function openTerminal(socketPath: string, stdin: string, stdout: string): Terminal {
-  return new ConsoleTerminal(socketPath, stdin, stdout);
+/** Listens on socketPath until the runtime has sent the terminal. stdin is a FIFO, or "" for none; owns the output. */
+export function openTerminal(socketPath: string, stdin: string, output: Output): Terminal {
+  try {
+    return new ConsoleTerminal(socketPath, stdin, output);
+  } catch (error) {
+    closeOutput(output);
+    throw error;
+  }
 }
 
 class ConsoleTerminal implements Terminal {
@@ -30,13 +36,18 @@ class ConsoleTerminal implements Terminal {
   private typed: Copier | undefined;
   /** The client's ends of the FIFOs: with them open, a client may go and another come. */
   private keptInput = -1;
-  private keptOutput = -1;
+  private keptOutput: number;
+  /** Until the terminal is there, and copied to it. */
+  private output: number;
 
   constructor(
     private readonly socketPath: string,
     private readonly stdin: string,
-    private readonly stdout: string,
+    output: Output,
   ) {
+    this.output = output.fd;
+    this.keptOutput = output.kept;
+    sys.setNonblocking(this.output, 1);
     removeIfThere(socketPath);
     this.listener = sys.listen(socketPath, 1);
     watch(this.listener, sys.EPOLLIN, () => this.accept());
@@ -55,7 +66,8 @@ class ConsoleTerminal implements Terminal {
     if (master < 0) throw new StatusError(Code.FAILED_PRECONDITION, "the OCI runtime has sent no terminal");
     this.master = master;
     sys.setNonblocking(master, 1);
-    const output = this.openOutput();
+    const { output } = this;
+    this.output = -1;
     this.shown = copy(sys.duplicate(master), output, () => this.typed?.close());
     const input = this.openInput();
     if (input >= 0) this.typed = copy(input, sys.duplicate(master), () => {});
@@ -66,12 +78,6 @@ class ConsoleTerminal implements Terminal {
     const input = sys.open(this.stdin, sys.O_RDONLY | sys.O_NONBLOCK, 0);
     this.keptInput = sys.open(this.stdin, sys.O_WRONLY | sys.O_NONBLOCK, 0);
     return input;
-  }
-
-  private openOutput(): number {
-    if (!this.stdout) return sys.open("/dev/null", sys.O_WRONLY, 0);
-    this.keptOutput = sys.open(this.stdout, sys.O_RDONLY | sys.O_NONBLOCK, 0);
-    return sys.open(this.stdout, sys.O_WRONLY | sys.O_NONBLOCK, 0);
   }
 
   resize(columns: number, rows: number): void {
@@ -101,6 +107,7 @@ class ConsoleTerminal implements Terminal {
     this.master = closed(this.master);
     this.keptInput = closed(this.keptInput);
     this.keptOutput = closed(this.keptOutput);
+    this.output = closed(this.output);
   }
 }
 

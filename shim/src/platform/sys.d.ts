@@ -93,6 +93,8 @@ declare module "sys" {
   // Mounts
   export function readOnlyView(path: string): number;
   export function mount(source: string, target: string, type: string, flags: number, data: string): void;
+  /** The path that `path` has where `root` is the root of all links on the way; nothing leads out of it. */
+  export function resolveBelow(root: string, path: string): string;
   export function unmount(target: string, flags: number): void;
   export function pivotRoot(to: string, from: string): void;
   export const MNT_DETACH: number;

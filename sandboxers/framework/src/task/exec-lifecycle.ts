@@ -50,6 +50,10 @@ export function createExecLifecycle(engine: TaskEngine, lock: KeyedLock, exits: 
     const { spec: _, ...running } = task.exec(execId);
     task.updateExec(execId, { ...running, state: "running", pid, startTime: processStartTime(pid) });
     exits.exec(sandbox, task, execId);
+    if (task.initGone) {
+      // It came too late to be ended with what the init process left.
+      await engine.initExited(sandbox, task);
+    }
     return pid;
   }
 

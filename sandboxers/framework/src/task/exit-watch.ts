@@ -29,7 +29,8 @@ export function createExitWatch(engine: TaskEngine, log: Logger): ExitWatch {
     }
   }
 
-  // As the runc shim has it: the exit of a container is the last exit in it.
+  // As the runc shim has it: the exit of a container is the last exit in it, also where another process is only now
+  // being started (containerd issue 10589).
   async function initExited(sandbox: Sandbox, task: Task, exit: Exit): Promise<void> {
     task.initGone = true;
     try {
@@ -40,8 +41,8 @@ export function createExitWatch(engine: TaskEngine, log: Logger): ExitWatch {
         "what the container left cannot be ended",
       );
     }
-    const running = Object.values(task.record.execs).filter(({ state }) => state === "running");
-    await Promise.all(running.map(({ id }) => task.exit(id).promise));
+    const alive = Object.values(task.record.execs).filter(({ state }) => state === "running" || state === "starting");
+    await Promise.all(alive.map(({ id }) => task.exit(id).promise));
     const { state } = task.record;
     if (state !== "deleting" && state !== "deleted") {
       task.update({ state: "stopped", exit });

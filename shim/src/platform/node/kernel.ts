@@ -60,6 +60,7 @@ export const NUMBERS = {
   pidfd_open: 434,
   clone3: 435,
   close_range: 436,
+  openat2: 437,
   mount_setattr: 442,
 } as const;
 

@@ -1,9 +1,14 @@
+import { readlinkSync } from "node:fs";
 import { call, callOn } from "./kernel.ts";
 
 export const MNT_DETACH = 2;
 export const UMOUNT_NOFOLLOW = 8;
 
 const AT_FDCWD = -100;
+const O_DIRECTORY = 0o200000;
+const O_CLOEXEC = 0o2000000;
+const O_PATH = 0o10000000;
+const RESOLVE_IN_ROOT = 0x10n;
 const AT_EMPTY_PATH = 0x1000;
 const OPEN_TREE_CLONE = 1;
 const OPEN_TREE_CLOEXEC = 0o2000000;
@@ -16,6 +21,22 @@ export function mount(source: string, target: string, type: string, flags: numbe
 
 export function unmount(target: string, flags: number): void {
   callOn(target, "umount2", target, flags);
+}
+
+export function resolveBelow(root: string, path: string): string {
+  const folder = callOn(root, "openat", AT_FDCWD, root, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  try {
+    // struct open_how: flags, mode, resolve.
+    const how = new Uint8Array(new BigUint64Array([BigInt(O_PATH | O_CLOEXEC), 0n, RESOLVE_IN_ROOT]).buffer);
+    const fd = callOn(path, "openat2", folder, path, how, how.length);
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } finally {
+      call("close", fd);
+    }
+  } finally {
+    call("close", folder);
+  }
 }
 
 export function pivotRoot(to: string, from: string): void {
