@@ -67,6 +67,10 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
     if (registry.find(namespace, id) !== undefined) {
       throw alreadyExists(`sandbox ${quote(id)} already exists in namespace ${quote(namespace)}`);
     }
+    const task = registry.findByTask(namespace, id)?.tasks.get(id);
+    if (task !== undefined && task.record.state !== "deleted") {
+      throw alreadyExists(`sandbox ${quote(id)} has the id of a task in namespace ${quote(namespace)}`);
+    }
     const engine = sandboxer.parseOptions(request.options);
     const ownMonitor = request.monitorAddress === "";
     // Connected while the rest of the sandbox is made.
@@ -138,16 +142,26 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
   }
 
   function ended(sandbox: Sandbox, exit: Exit): void {
-    if (registry.find(sandbox.namespace, sandbox.id) === sandbox && sandbox.record.state !== "deleting") {
-      sandbox.update({ state: "stopped", exit });
+    if (sandbox.record.state !== "deleting") {
+      record(sandbox, { state: "stopped", exit });
     }
     sandbox.exited.resolve(exit);
   }
 
   function markOrphaned(sandbox: Sandbox): void {
-    if (registry.find(sandbox.namespace, sandbox.id) === sandbox) {
-      log.warn({ sandbox: sandbox.id }, "the sandbox's monitor died: what is left of the sandbox waits to be removed");
-      sandbox.update({ orphaned: true });
+    log.warn({ sandbox: sandbox.id }, "the sandbox's monitor died: what is left of the sandbox waits to be removed");
+    record(sandbox, { orphaned: true });
+  }
+
+  // Nobody has called who could be told: what cannot be written down (a full disk) is logged, and Wait answers all the same.
+  function record(sandbox: Sandbox, change: Parameters<Sandbox["update"]>[0]): void {
+    if (registry.find(sandbox.namespace, sandbox.id) !== sandbox) {
+      return;
+    }
+    try {
+      sandbox.update(change);
+    } catch (error) {
+      log.error({ sandbox: sandbox.id, err: errorText(error) }, "how the sandbox ended cannot be recorded");
     }
   }
 

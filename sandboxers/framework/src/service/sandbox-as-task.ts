@@ -1,6 +1,7 @@
 import { cgroupPathsOf, sameCgroups } from "../cgroup/cgroup-paths.ts";
 import { cgroupMembers } from "../cgroup/members.ts";
 import { notFound } from "../error/sandbox-error.ts";
+import { checkSignal } from "../monitor/signal-number.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { SandboxRegistry } from "../sandbox/sandbox-registry.ts";
 import type { VisibleState } from "../task/task-state.ts";
@@ -31,8 +32,9 @@ export function sandboxPids({ record: { pid, state } }: Sandbox): number[] {
   return members.includes(pid) ? members : [pid];
 }
 
-/** NOT_FOUND "process already finished" if so. */
+/** NOT_FOUND "process already finished" if so; INVALID_ARGUMENT for what is no signal. */
 export async function signalSandbox({ id, record, monitor }: Sandbox, signal: number): Promise<void> {
+  checkSignal(signal);
   if (record.state === "stopped" || record.pid === 0) {
     throw notFound("process already finished");
   }

@@ -1,5 +1,6 @@
 import { ErrorCode, invalidArgument, isCode, notFound } from "../error/sandbox-error.ts";
 import type { KeyedLock } from "../lock/keyed-lock.ts";
+import { checkSignal } from "../monitor/signal-number.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { liveTask } from "../sandbox/sandbox-registry.ts";
 import type { JsonObject } from "../store/json.ts";
@@ -8,7 +9,6 @@ import type { Task } from "./task.ts";
 import type { CheckpointRequest, TaskEngine } from "./task-engine.ts";
 import { checkTaskVerb, visibleState } from "./task-state.ts";
 
-const SIGNAL_MAX = 64;
 const WINDOW_MAX = 0xffff;
 
 /** What can be done to a task while it is there. `timeoutMs` as for TaskLifecycle. Everything throws SandboxError. */
@@ -32,9 +32,7 @@ export function createTaskControl(engine: TaskEngine, lock: KeyedLock): TaskCont
   return {
     async kill(sandbox, taskId, execId, signal, all) {
       const task = liveTask(sandbox, taskId);
-      if (signal > SIGNAL_MAX) {
-        throw invalidArgument(`signal ${signal} is out of range, expected 0 to ${SIGNAL_MAX}`);
-      }
+      checkSignal(signal);
       if (execId !== "") {
         checkExecVerb(task.exec(execId).state, "kill");
         await engine.signal(sandbox, task, execId, signal, false);

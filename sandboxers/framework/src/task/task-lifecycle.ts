@@ -95,6 +95,10 @@ export function createTaskLifecycle(parts: TaskLifecycleParts): TaskLifecycle {
       const what = orphaned === true ? "has lost its monitor" : `is ${state}`;
       throw failedPrecondition(`sandbox ${sandbox.id} ${what}, a task needs it to be ready`);
     }
+    // A pod's id is that of its own process, for containerd as for the monitor.
+    if (registry.find(sandbox.namespace, taskId)?.record.lone === false) {
+      throw alreadyExists(`task ${quote(taskId)} has the id of a sandbox`);
+    }
     const holder = registry.findByTask(sandbox.namespace, taskId);
     const existing = holder?.tasks.get(taskId);
     if (holder !== undefined && existing !== undefined && existing.record.state !== "deleted") {

@@ -42,6 +42,9 @@ export async function startFakeMonitor(path: string): Promise<FakeMonitor> {
   };
   server.register(MonitorService, {
     async spawn({ key, argv }) {
+      if (processes.has(key)) {
+        throw new StatusError(Code.ALREADY_EXISTS, `a process with the key ${key} exists`);
+      }
       const child = spawn(argv[0] ?? "", argv.slice(1), { stdio: "ignore" });
       const pid = await new Promise<number>((resolve, reject) => {
         child.once("spawn", () => resolve(child.pid ?? 0));

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ErrorCode, invalidArgument, isCode, notFound } from "../error/sandbox-error.ts";
+import { ErrorCode, errorText, invalidArgument, isCode, notFound } from "../error/sandbox-error.ts";
 import type { SpawnRequest } from "../monitor/monitor.ts";
 import { goPlatform } from "../sandbox/platform.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
@@ -53,7 +53,7 @@ export function createFakeSandboxer(): Sandboxer & { readonly created: string[];
     async remove() {},
     tasks: {
       async create(sandbox, task) {
-        const command = readFileSync(join(task.bundle, "command"), "utf8");
+        const command = commandIn(task.bundle);
         if (command === "fail") {
           throw invalidArgument("the runtime fails");
         }
@@ -94,6 +94,14 @@ export function createFakeSandboxer(): Sandboxer & { readonly created: string[];
       },
     },
   };
+}
+
+function commandIn(bundle: string): string {
+  try {
+    return readFileSync(join(bundle, "command"), "utf8");
+  } catch (error) {
+    throw invalidArgument(`the bundle has no command: ${errorText(error)}`);
+  }
 }
 
 function spawnRequest(key: string, argv: string[]): SpawnRequest {

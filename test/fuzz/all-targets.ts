@@ -1,0 +1,5 @@
+import type { FuzzTarget } from "./fuzz-target.ts";
+import { sandboxer } from "./targets/sandboxer.ts";
+import { ttrpcServer } from "./targets/ttrpc-server.ts";
+
+export const allTargets: readonly FuzzTarget[] = [ttrpcServer, sandboxer];

@@ -1,0 +1,89 @@
+import fc from "fast-check";
+import type { FuzzSubject, FuzzTarget } from "./fuzz-target.ts";
+
+export interface FuzzRun {
+  readonly runs: number;
+  /** The smallest input found that has the fault, or undefined where there was none. */
+  readonly found: { readonly input: unknown; readonly fault: string } | undefined;
+}
+
+/** Feeds a target inputs that the seed determines, until the time is over or a fault is found; that one is shrunk. */
+export async function fuzz(target: FuzzTarget, seconds: number, seed: number): Promise<FuzzRun> {
+  const feeder = new Feeder(target);
+  const property = fc.asyncProperty(target.inputs, (input) => feeder.feed(input));
+  const ms = seconds * 1000;
+  const result = await fc.check(property, {
+    seed,
+    numRuns: Number.MAX_SAFE_INTEGER,
+    interruptAfterTimeLimit: ms,
+    ignoreEqualValues: true,
+  });
+  const { counterexample, errorInstance } = result;
+  if (counterexample)
+    return { runs: feeder.runs, found: { input: counterexample[0], fault: faultText(errorInstance) } };
+  try {
+    await feeder.close();
+  } catch (error) {
+    return { runs: feeder.runs, found: { input: null, fault: `at the end: ${faultText(error)}` } };
+  }
+  return { runs: feeder.runs, found: undefined };
+}
+
+/** Throws the fault, if it is there. */
+export async function replay(target: FuzzTarget, inputs: readonly unknown[]): Promise<void> {
+  const feeder = new Feeder(target);
+  for (const input of inputs) await feeder.feed(input);
+  await feeder.close();
+}
+
+/** One subject for all inputs; a new one after a fault, which may have left it in no good state. */
+class Feeder {
+  runs = 0;
+  private subject: FuzzSubject<unknown> | undefined;
+
+  constructor(private readonly target: FuzzTarget) {}
+
+  async feed(input: unknown): Promise<void> {
+    this.runs++;
+    this.subject ??= await this.target.open();
+    const stray = watchStrayErrors();
+    try {
+      await this.subject.feed(input);
+      stray.throwAny();
+    } catch (error) {
+      const { subject } = this;
+      this.subject = undefined;
+      // The fault that counts is the first.
+      await subject.close().catch(() => undefined);
+      throw error;
+    } finally {
+      stray.stop();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.subject?.close();
+    this.subject = undefined;
+  }
+}
+
+/** An error that no code waits for would end the process that it happens in: a fault like any other. */
+function watchStrayErrors() {
+  let found: unknown;
+  const keep = (error: unknown) => {
+    found ??= error;
+  };
+  process.on("unhandledRejection", keep).on("uncaughtException", keep);
+  return {
+    throwAny() {
+      if (found !== undefined) throw found;
+    },
+    stop() {
+      process.off("unhandledRejection", keep).off("uncaughtException", keep);
+    },
+  };
+}
+
+function faultText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
