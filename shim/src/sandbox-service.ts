@@ -1,6 +1,7 @@
 import { containerd } from "@kuasar/proto/shim";
 import { type CallContext, Code, StatusError } from "ttrpc-ts";
 import { remaining } from "./deadline.ts";
+import { readRequest } from "./request.ts";
 import type { ServiceParts } from "./service-parts.ts";
 
 const SANDBOX = "containerd.runtime.sandbox.v1.Sandbox";
@@ -16,7 +17,7 @@ export interface SandboxService {
 export function createSandboxService({ pod, sandboxer, monitorAddress, onShutdown }: ServiceParts): SandboxService {
   const requireOwn = (payload: Uint8Array) => {
     // Every request's first field is the sandbox's id.
-    const { sandboxId } = containerd.runtime.sandbox.v1.StartSandboxRequest.decode(payload);
+    const { sandboxId } = readRequest(containerd.runtime.sandbox.v1.StartSandboxRequest, payload);
     if (sandboxId !== pod.sandboxId) {
       throw new StatusError(
         Code.NOT_FOUND,

@@ -3,6 +3,7 @@ import { type CallContext, Code, StatusError } from "ttrpc-ts";
 import type { BundleSpec } from "./bundle.ts";
 import { requireExit } from "./exit-watch.ts";
 import type { PodTask } from "./pod.ts";
+import { readRequest } from "./request.ts";
 import type { ServiceParts } from "./service-parts.ts";
 
 const api = containerd.task.v2;
@@ -84,7 +85,7 @@ export function createSandboxTask({ sandboxCalls, monitorAddress, log }: Service
 
   async function kill(task: PodTask, payload: Uint8Array): Promise<Uint8Array> {
     if (task.init.exit) throw new StatusError(Code.NOT_FOUND, "process already finished");
-    const { signal } = api.KillRequest.decode(payload);
+    const { signal } = readRequest(api.KillRequest, payload);
     await sandboxCalls.stop(task.id, signal === SIGKILL ? 0 : STOP_TIMEOUT_SECS);
     return EMPTY;
   }

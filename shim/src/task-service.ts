@@ -6,6 +6,7 @@ import { remaining } from "./deadline.ts";
 import { requireIdentifier } from "./identifier.ts";
 import { watchOom } from "./oom-watch.ts";
 import { PodTask } from "./pod.ts";
+import { readRequest } from "./request.ts";
 import { createSandboxTask, type SandboxTask } from "./sandbox-task.ts";
 import type { SandboxerChoice } from "./sandboxer-choice.ts";
 import type { ServiceParts } from "./service-parts.ts";
@@ -30,11 +31,12 @@ type Method = (payload: Uint8Array, context: CallContext) => Promise<Uint8Array>
 
 class Service implements TaskService {
   private readonly sandboxTask: SandboxTask;
-  private readonly methods: Readonly<Record<string, Method>>;
+  /** A map, since a client may ask for a method of any name, and an object answers to some. */
+  private readonly methods: ReadonlyMap<string, Method>;
 
   constructor(private readonly parts: ServiceParts) {
     this.sandboxTask = createSandboxTask(parts);
-    this.methods = {
+    const methods: Readonly<Record<string, Method>> = {
       Create: (payload) => this.create(payload),
       Start: (payload) => this.start(payload),
       Delete: (payload, context) => this.delete(payload, context),
@@ -54,21 +56,22 @@ class Service implements TaskService {
         }),
       Checkpoint: (payload, context) =>
         this.change(payload, context, (task) =>
-          parts.events.checkpointed(task, api.CheckpointTaskRequest.decode(payload).path),
+          parts.events.checkpointed(task, readRequest(api.CheckpointTaskRequest, payload).path),
         ),
       Connect: (payload) => this.connect(payload),
       Shutdown: () => this.shutdown(),
     };
+    this.methods = new Map(Object.entries(methods));
   }
 
   handle(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
-    const method = this.methods[context.method];
+    const method = this.methods.get(context.method);
     return method ? method(payload, context) : this.forward(payload, context);
   }
 
   /** Every request begins with the container's id; what comes second is the exec id in some of them only. */
   private target(payload: Uint8Array): { id: string; execId: string } {
-    return api.StateRequest.decode(payload);
+    return readRequest(api.StateRequest, payload);
   }
 
   private async forward(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
@@ -83,7 +86,7 @@ class Service implements TaskService {
 
   private async create(payload: Uint8Array): Promise<Uint8Array> {
     const { pod, events, exits, sandboxer } = this.parts;
-    const request = api.CreateTaskRequest.decode(payload);
+    const request = readRequest(api.CreateTaskRequest, payload);
     requireId(request.id);
     if (!request.bundle.startsWith("/")) {
       throw new StatusError(
@@ -157,7 +160,7 @@ class Service implements TaskService {
   }
 
   private async exec(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
-    const { id, execId, stdin, stdout, stderr, terminal } = api.ExecProcessRequest.decode(payload);
+    const { id, execId, stdin, stdout, stderr, terminal } = readRequest(api.ExecProcessRequest, payload);
     const task = this.parts.pod.task(id);
     requireId(execId, "exec_id");
     if (task.execs.has(execId)) throw new StatusError(Code.ALREADY_EXISTS, `id ${execId}`);
@@ -202,6 +205,8 @@ class Service implements TaskService {
     if (execId !== "") {
       task.execs.delete(execId);
     } else if (pod.tasks.delete(id)) {
+      // It ends with its cgroup, which may be another's as well.
+      task.oomWatch?.close();
       const { pid, exitStatus, exitedAt } = api.DeleteResponse.decode(answer);
       process.pid ||= pid;
       process.exit ??= {
