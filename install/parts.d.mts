@@ -29,8 +29,20 @@ export interface LabParts {
   readonly cniDir: string;
 }
 
+export interface VmParts {
+  readonly qemu: string;
+  readonly mmdebstrap: string;
+  /** mkfs.ext4 */
+  readonly mkfs: string;
+  /** Debian's archive keys. */
+  readonly keyring: string;
+  /** Addresses to fetch Debian from, likeliest first; at least one. */
+  readonly mirrors: readonly string[];
+}
+
 /** The checkout this code runs from; undefined once installed. */
 export function sourceDirectory(): string | undefined;
 export function cacheDirectory(): string;
 export function buildParts(options?: PartsOptions): Promise<BuildParts>;
 export function labParts(options?: PartsOptions): Promise<LabParts>;
+export function vmParts(options?: PartsOptions): Promise<VmParts>;

@@ -3,9 +3,10 @@ import { existsSync, readdirSync, realpathSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { debianMirrors } from "./parts/apt-sources.mjs";
 import { runCommand } from "./parts/run-command.mjs";
 import { findProgram, installSystemParts, pathPart, programPart } from "./parts/system-packages.mjs";
-import { trixiePrefix } from "./parts/trixie-prefix.mjs";
+import { keyring, trixiePrefix } from "./parts/trixie-prefix.mjs";
 
 const toStandardError = (line) => void process.stderr.write(`${line}\n`);
 
@@ -120,10 +121,26 @@ export async function labParts({ report = toStandardError } = {}) {
   return labPaths(await trixiePrefix(join(cacheDirectory(), "parts"), "lab", packages, verify, report));
 }
 
+/** What a virtual machine takes, and the Debian inside it. Installing needs root. */
+export async function vmParts({ report = toStandardError } = {}) {
+  const parts = {
+    qemu: ["qemu-system-x86", "qemu-system-x86_64"],
+    mmdebstrap: ["mmdebstrap"],
+    mkfs: ["e2fsprogs", "mkfs.ext4"],
+  };
+  const named = Object.entries(parts).map(([key, [name, program = name]]) => ({ key, name, program }));
+  await installSystemParts(
+    named.map(({ name, program }) => programPart(name, program)),
+    report,
+  );
+  const paths = Object.fromEntries(named.map(({ key, program }) => [key, findProgram(program)]));
+  return { ...paths, keyring, mirrors: debianMirrors() };
+}
+
 async function main([set, ...flags]) {
-  const sets = { build: buildParts, lab: labParts };
+  const sets = { build: buildParts, lab: labParts, vm: vmParts };
   if (!Object.hasOwn(sets, set ?? "") || flags.some((flag) => flag !== "--print")) {
-    throw new Error("usage: parts.mjs build|lab [--print]");
+    throw new Error("usage: parts.mjs build|lab|vm [--print]");
   }
   const paths = await sets[set]();
   if (flags.includes("--print")) process.stdout.write(`${JSON.stringify(paths, null, 2)}\n`);

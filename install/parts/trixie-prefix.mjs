@@ -4,7 +4,7 @@ import { debianMirrors } from "./apt-sources.mjs";
 import { withFileLock } from "./file-lock.mjs";
 import { runCommand } from "./run-command.mjs";
 
-const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+export const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /** Written last into a prefix: the package names it was made of. */
 const stampName = ".packages";
