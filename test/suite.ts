@@ -3,6 +3,7 @@
 import { readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { patience } from "@kuasar/install/wait-until";
 import { Command } from "commander";
 import Mocha from "mocha";
 
@@ -35,6 +36,18 @@ function filesOf(suite: string): string[] {
   throw new Error(`expected the suite unit, integration or conformance, got ${suite}`);
 }
 
+/** Gives every test and hook the time that this machine takes. */
+function stretchTimeouts(runner: Mocha.Runner): void {
+  const stretched = new Set<Mocha.Runnable>();
+  const stretch = (runnable: Mocha.Runnable) => {
+    // A hook that is run before each test comes here before each.
+    if (!stretched.has(runnable)) runnable.timeout(runnable.timeout() * patience);
+    stretched.add(runnable);
+  };
+  runner.on("test", stretch);
+  runner.on("hook", stretch);
+}
+
 async function runSuite(suite: string, options: { readonly grep?: string; readonly stats?: string }): Promise<void> {
   const mocha = new Mocha({
     forbidOnly: true,
@@ -46,6 +59,7 @@ async function runSuite(suite: string, options: { readonly grep?: string; readon
   await mocha.loadFilesAsync();
   const { passes, failures, pending } = await new Promise<Mocha.Stats>((resolve, reject) => {
     const runner = mocha.run(() => (runner.stats ? resolve(runner.stats) : reject(new Error("mocha gave no figures"))));
+    stretchTimeouts(runner);
   });
   const stats: SuiteStats = { passed: passes, failed: failures, skipped: pending };
   if (options.stats) writeFileSync(options.stats, JSON.stringify(stats));

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { execa } from "execa";
 import type { LabParts } from "../parts.mjs";
 import {
@@ -33,6 +33,8 @@ export interface PrivateContainerdOptions {
   /** Sets ENABLE_CRI_SANDBOXES=1, without which containerd 1.7 ignores `sandbox_mode`. */
   readonly criSandboxes?: boolean;
   readonly debug?: boolean;
+  /** Whether systemd makes the pods' cgroups: their parent is a slice then. */
+  readonly systemdCgroup?: boolean;
 }
 
 /** What is needed to find a private containerd again from another process. */
@@ -108,7 +110,7 @@ export async function createPrivateContainerd(options: PrivateContainerdOptions)
     // Interface names end at 15 characters.
     bridge: `kuasar${id}`,
     subnet: await freeSubnet(),
-    cgroupParent: `/kuasar-${id}`,
+    cgroupParent: options.systemdCgroup ? `/kuasar.slice/kuasar-${id}.slice` : `/kuasar-${id}`,
     before: sharedPlaces(),
   };
   mkdirSync(layout.cniConfDir);
@@ -146,7 +148,7 @@ class OwnContainerd implements PrivateContainerd {
     this.parts = record.options.parts;
     this.bridge = record.bridge;
     this.cgroupParent = record.cgroupParent;
-    this.ctrNamespace = record.cgroupParent.slice(1);
+    this.ctrNamespace = basename(record.cgroupParent, ".slice");
     this.snapshotter = snapshotterFor(layout.directory);
     this.cri = connectCri(layout.socket);
   }

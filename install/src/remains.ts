@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { execa } from "execa";
 import { cgroupMembers, cgroupPaths, removeCgroup } from "./cgroup-tree.ts";
 import { unmountBelow } from "./mount-table.ts";
@@ -65,6 +65,9 @@ export async function removeRemains(containerd: PrivateContainerd, before: Share
   await attempt("removing control groups", async () => {
     const groups = cgroupPaths().filter((path) => path.includes(`${containerd.cgroupParent}/`));
     remains.push(...groups.map((path) => `cgroup ${path}`));
+    const unit = basename(containerd.cgroupParent);
+    // systemd keeps a slice until it is told to stop it.
+    if (unit.endsWith(".slice")) await execa("systemctl", ["stop", unit]);
     removeCgroup(containerd.cgroupParent);
   });
   await attempt("removing the bridge", () => removeLink(containerd.bridge));

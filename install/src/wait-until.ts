@@ -10,6 +10,12 @@ export interface WaitOptions {
 }
 
 /**
+ * How many times longer than usual everything may take here: KUASAR_PATIENCE, for emulated machines. It stretches
+ * deadlines, so nothing that is waited for changes.
+ */
+export const patience = Math.max(1, Number(process.env.KUASAR_PATIENCE) || 1);
+
+/**
  * Asks again and again until the answer is neither undefined nor false.
  *
  * @throws when the time is over; the cause is the last error `probe` threw, if it did.
@@ -18,7 +24,8 @@ export async function waitUntil<T>(
   probe: () => T | undefined | false | Promise<T | undefined | false>,
   options: WaitOptions,
 ): Promise<T> {
-  const deadline = performance.now() + options.timeoutMs;
+  const timeoutMs = options.timeoutMs * patience;
+  const deadline = performance.now() + timeoutMs;
   let cause: unknown;
   for (;;) {
     options.check?.();
@@ -31,7 +38,7 @@ export async function waitUntil<T>(
     }
     if (performance.now() > deadline) {
       const reason = cause instanceof Error ? `: ${cause.message}` : "";
-      throw new Error(`waited ${options.timeoutMs} ms for ${options.what}${reason}`, { cause });
+      throw new Error(`waited ${timeoutMs} ms for ${options.what}${reason}`, { cause });
     }
     await sleep(options.intervalMs ?? 20);
   }

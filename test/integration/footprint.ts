@@ -75,8 +75,8 @@ function runcStates(namespace: string, lab: Lab): string[] {
   const folder = join("/run/containerd/runc", namespace);
   return entries(folder)
     .map((name) => join(folder, name))
-    .filter((path) => mentions(join(path, "state.json"), lab.directory))
-    .map((path) => `runc state ${path}`);
+    .filter((path) => ["state.json", "status"].some((name) => mentions(join(path, name), lab.directory)))
+    .map((path) => `state of runc or crun ${path}`);
 }
 
 function mentions(file: string, text: string): boolean {

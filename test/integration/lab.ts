@@ -12,8 +12,9 @@ import { programDirectory, programPath } from "@kuasar/install/programs";
 import { SandboxerProcess } from "@kuasar/install/sandboxer-process";
 import { waitUntil } from "@kuasar/install/wait-until";
 import { assert } from "chai";
+import { stringify } from "smol-toml";
 import { footprint } from "./footprint.ts";
-import { type RuntimeCase, runtimeEntry } from "./runtime-case.ts";
+import { type RuntimeCase, runtimeEntry, variant } from "./runtime-case.ts";
 
 const runtimeOptions = "runtime-options.toml";
 
@@ -35,8 +36,9 @@ export class Lab {
     const program = runtimeCase.sandboxer ? programPath("runc-sandboxer") : undefined;
     const directory = await mkdtemp(join(tmpdir(), "kuasar-test-"));
     const socket = join(directory, "sandboxer.sock");
-    writeFileSync(join(directory, runtimeOptions), `socket = ${JSON.stringify(socket)}\n`);
+    writeFileSync(join(directory, runtimeOptions), stringify({ socket, runtime: variant.runtime }));
     const containerd = await createPrivateContainerd({
+      systemdCgroup: variant.systemdCgroup,
       directory: join(directory, "containerd"),
       parts,
       path: [programDirectory()],

@@ -41,11 +41,34 @@ export const runtimeCases: readonly RuntimeCase[] = [
 
 export const kuasarCases: readonly RuntimeCase[] = runtimeCases.filter((runtimeCase) => runtimeCase.sandboxer);
 
+/** What is below the shim, in every case alike. */
+export interface Variant {
+  /** The OCI runtime. */
+  readonly runtime: "runc" | "crun";
+  /** Whether cgroups are made by systemd, which must run here. */
+  readonly systemdCgroup: boolean;
+}
+
+/** KUASAR_TEST_RUNTIME=crun, KUASAR_TEST_CGROUPS=systemd */
+export const variant: Variant = {
+  runtime: oneOf("KUASAR_TEST_RUNTIME", "runc", "crun"),
+  systemdCgroup: oneOf("KUASAR_TEST_CGROUPS", "cgroupfs", "systemd") === "systemd",
+};
+
+function oneOf<T extends string>(name: string, usual: T, other: T): T {
+  const value = process.env[name] || usual;
+  if (value !== usual && value !== other) throw new Error(`${name}: expected ${usual} or ${other}, got ${value}`);
+  return value as T;
+}
+
 /** @param socket the sandboxer's, where there is one */
 export function runtimeEntry(runtimeCase: RuntimeCase, socket: string): RuntimeEntry {
+  const { runtime, systemdCgroup } = variant;
+  // containerd's own shim keeps runc: Debian's crun does not know the version of its specs.
+  const choice = runtimeCase.sandboxer ? { socket, runtime } : {};
   return {
     runtime_type: runtimeCase.type,
     ...(runtimeCase.sandboxMode ? { sandbox_mode: runtimeCase.sandboxMode } : {}),
-    ...(runtimeCase.sandboxer ? { options: { socket } } : {}),
+    options: { ...choice, ...(systemdCgroup ? { SystemdCgroup: true } : {}) },
   };
 }
