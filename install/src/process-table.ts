@@ -21,7 +21,8 @@ export function processTable(): Process[] {
   return processes;
 }
 
-const kthreadd = 2;
+/** PF_KTHREAD, in the flags of proc_pid_stat(5). Their parent is pid 2, which is anybody's in a pid namespace. */
+const kernelThread = 0x00200000;
 
 /** @returns undefined when there is no such process (any more). */
 export function readProcess(pid: number): Process | undefined {
@@ -29,10 +30,9 @@ export function readProcess(pid: number): Process | undefined {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     // The name, field 2, is in parentheses and may hold spaces and parentheses itself.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const ppid = Number(fields[1]);
-    if (pid === kthreadd || ppid === kthreadd) return undefined;
+    if ((Number(fields[6]) & kernelThread) !== 0) return undefined;
     const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
-    return { pid, ppid, state: fields[0] ?? "", startTime: Number(fields[19]), argv };
+    return { pid, ppid: Number(fields[1]), state: fields[0] ?? "", startTime: Number(fields[19]), argv };
   } catch (error) {
     if (hasEnded(error)) return undefined;
     throw error;

@@ -9,8 +9,8 @@ type Envelope = containerd.services.events.v1.Envelope;
 export interface ContainerdApi {
   readonly tasks: UnaryStub<typeof TasksService>;
   readonly containers: UnaryStub<typeof ContainersService>;
-  /** Every event of the namespace, from soon after the call on. */
-  subscribe(onEvent: (envelope: Envelope) => void): void;
+  /** Every event of the namespace, from soon after the call on. onEnd: containerd has gone, or the client was closed. */
+  subscribe(onEvent: (envelope: Envelope) => void, onEnd?: () => void): void;
   close(): void;
 }
 
@@ -42,7 +42,7 @@ export function connectContainerd(socket: string, namespace: string): Containerd
   return {
     tasks: unaryStub(TasksService, call),
     containers: unaryStub(ContainersService, call),
-    subscribe(onEvent) {
+    subscribe(onEvent, onEnd = () => undefined) {
       const { SubscribeRequest, Envelope } = containerd.services.events.v1;
       events = client.makeServerStreamRequest(
         `/${EventsService.name}/Subscribe`,
@@ -53,7 +53,8 @@ export function connectContainerd(socket: string, namespace: string): Containerd
       );
       events.on("data", onEvent);
       // Ends with the connection; a stream lost before shows as events that never come.
-      events.on("error", () => undefined);
+      events.on("error", onEnd);
+      events.on("end", onEnd);
     },
     close() {
       events?.cancel();

@@ -73,12 +73,17 @@ export class Lab {
   runPod(options: Partial<PodOptions> = {}): Promise<Pod> {
     const { handler } = this.runtimeCase;
     const { cgroupParent, cri } = this.containerd;
-    return Pod.run(cri, { handler, cgroupParent, logDirectory: join(this.directory, "pod-logs"), ...options });
+    return Pod.run(cri, { handler, cgroupParent, logDirectory: this.podLogs, ...options });
+  }
+
+  /** The pods' log directory. */
+  get podLogs(): string {
+    return join(this.directory, "pod-logs");
   }
 
   /** What a container's log says by now. */
   podLog(name: string): string {
-    return readFileSync(join(this.directory, "pod-logs", `${name}.log`), "utf8");
+    return readFileSync(join(this.podLogs, `${name}.log`), "utf8");
   }
 
   /** `ctr run` of our busybox image with this lab's runtime. */

@@ -1,0 +1,144 @@
+import { type CriClient, connectCri } from "@kuasar/install/cri-client";
+import type { Lab } from "../integration/lab.ts";
+import type { RuntimeCase } from "../integration/runtime-case.ts";
+import { CALL_DEADLINE_MS, Calls } from "./calls.ts";
+import { type LifeParts, persist } from "./container-life.ts";
+import { checkExits } from "./exit-check.ts";
+import { Exits } from "./exits.ts";
+import { FaultLog } from "./fault-log.ts";
+import { createFindings, type Finding, type Findings } from "./finding.ts";
+import { Injector } from "./injector.ts";
+import { difference, traces } from "./oracle.ts";
+import { livePod, removePod } from "./pod-life.ts";
+import { PodModel } from "./pod-model.ts";
+import { planPod } from "./pod-plan.ts";
+import { createRandom, type Random } from "./random.ts";
+import { World } from "./world.ts";
+
+export interface ChurnOptions {
+  readonly runtimeCase: RuntimeCase;
+  readonly pods: number;
+  readonly seed: number;
+  readonly parallel: number;
+  readonly faults: boolean;
+  /** After so many pods everything must be gone. */
+  readonly round: number;
+  readonly onFinding: (finding: Finding) => void;
+  readonly onRound: (podsMade: number) => void;
+}
+
+/** What came of a run. */
+export interface ChurnResult {
+  readonly pods: number;
+  readonly containers: number;
+  readonly calls: Calls;
+  readonly faults: FaultLog;
+  readonly findings: Findings;
+  readonly tookMs: number;
+}
+
+/** Makes pods, lets them live and be disturbed, removes them, and looks whether everything is as before. */
+export async function churn(options: ChurnOptions, lab: Lab): Promise<ChurnResult> {
+  const began = Date.now();
+  const faults = new FaultLog();
+  const findings = createFindings(options.runtimeCase.handler, options.onFinding);
+  const calls = new Calls(faults, findings);
+  const world = new World(faults);
+  const cri = connectCri(lab.containerd.layout.socket, { callTimeoutMs: CALL_DEADLINE_MS });
+  const exits = new Exits(lab.containerd.layout.socket);
+  const random = createRandom(options.seed);
+  const injector = new Injector(lab, world, random.fork("faults"), findings);
+  const run = { options, lab, random, world, exits, injector, parts: { cri, calls, findings, world } };
+  let containers = 0;
+  try {
+    await warmUp(run);
+    let before = await traces(lab);
+    for (let first = 0; first < options.pods; first += options.round) {
+      const last = Math.min(first + options.round, options.pods);
+      const pods = await liveRound(run, first, last);
+      containers += pods.reduce((sum, pod) => sum + pod.containers.length, 0);
+      before = await requireNothingLeft(run, before, pods);
+      options.onRound(last);
+    }
+  } finally {
+    await exits.close();
+    cri.close();
+  }
+  return { pods: options.pods, containers, calls, faults, findings, tookMs: Date.now() - began };
+}
+
+interface Run {
+  readonly options: ChurnOptions;
+  readonly lab: Lab;
+  readonly random: Random;
+  readonly world: World;
+  readonly exits: Exits;
+  readonly injector: Injector;
+  readonly parts: LifeParts & { readonly cri: CriClient };
+}
+
+/** The first pod of a machine leaves what all later ones share: a bridge, folders, chains of iptables. */
+async function warmUp(run: Run): Promise<void> {
+  const plan = planPod(createRandom(1), 0);
+  for (const network of ["cni", "host"] as const) await live(run, new PodModel({ ...plan, name: "warm-up", network }));
+}
+
+async function liveRound(run: Run, first: number, last: number): Promise<PodModel[]> {
+  const { options, injector, random } = run;
+  const pods: PodModel[] = [];
+  if (options.faults) injector.start();
+  let next = first;
+  const worker = async () => {
+    while (next < last) {
+      const pod = new PodModel(planPod(random, next++));
+      pods.push(pod);
+      await live(run, pod);
+    }
+  };
+  await Promise.all(Array.from({ length: options.parallel }, worker));
+  await injector.stop();
+  return pods;
+}
+
+async function live({ lab, world, parts, options, exits }: Run, pod: PodModel): Promise<void> {
+  const { network, sharePid } = pod.plan;
+  const { handler } = options.runtimeCase;
+  const began = Date.now();
+  world.pods.add(pod);
+  try {
+    await livePod(
+      parts,
+      { handler, network, sharePid, cgroupParent: lab.containerd.cgroupParent, logDirectory: lab.podLogs },
+      pod,
+    );
+    checkExits(pod, exits, parts.calls.faults.containerdSteady(began), parts.findings);
+  } catch (error) {
+    parts.findings.add("broken", `${pod.plan.name}: ${(error as Error).stack}`, pod.history);
+  } finally {
+    world.pods.delete(pod);
+  }
+}
+
+/** @returns the traces that the next round is measured against, so that nothing is told twice */
+async function requireNothingLeft(run: Run, before: string[], pods: readonly PodModel[]): Promise<string[]> {
+  const { lab, parts } = run;
+  const stray = new PodModel({ name: "stray", network: "host", sharePid: false, containers: [], ending: "stopped" });
+  const { items } = await persist(parts, "ListPodSandbox", stray, () => parts.cri.runtime.listPodSandbox({}));
+  for (const { id, metadata } of items) {
+    const story = pods.find(({ plan }) => metadata?.name?.startsWith(`${plan.name}-a`))?.history;
+    parts.findings.add("left behind", `the pod ${metadata?.name} (${id}) is still listed`, story);
+    await removePod(parts, stray, id, "stopped");
+  }
+  const left = await difference(lab, before);
+  if (left.length === 0) return before;
+  for (const line of left) {
+    const ids = line.match(/[0-9a-f]{64}/g) ?? [];
+    const story = pods.filter(({ history }) => ids.some((id) => history.some((text) => text.includes(id))));
+    parts.findings.add(
+      "left behind",
+      line,
+      story.flatMap(({ history }) => history),
+    );
+  }
+  return await traces(lab);
+}
