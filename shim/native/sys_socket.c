@@ -75,6 +75,27 @@ done:
     return result;
 }
 
+// probe(path): throws ENOENT or ECONNREFUSED unless a process has the stream socket there. That process does not hear of
+// it: a connection of another type is refused by the kernel, with an error that tells one which is there from a dead one.
+SYS_FUNCTION(sys_probe) {
+    SYS_STRING(path, 0);
+    struct sockaddr_un address;
+    socklen_t size;
+    JSValue result = JS_EXCEPTION;
+    if (unix_address(ctx, path, path_length, &address, &size)) goto done;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        sys_throw(ctx, "socket", NULL);
+        goto done;
+    }
+    if (connect(fd, (struct sockaddr *)&address, size) && errno != EPROTOTYPE) sys_throw(ctx, "connect", path);
+    else result = JS_UNDEFINED;
+    close(fd);
+done:
+    JS_FreeCString(ctx, path);
+    return result;
+}
+
 // peerUid(fd): the user at the other end.
 SYS_FUNCTION(peer_uid) {
     SYS_INT(fd, 0);
@@ -115,6 +136,7 @@ const JSCFunctionListEntry sys_socket_functions[] = {
     JS_CFUNC_DEF("listen", 2, sys_listen),
     JS_CFUNC_DEF("accept", 1, sys_accept),
     JS_CFUNC_DEF("connect", 1, sys_connect),
+    JS_CFUNC_DEF("probe", 1, sys_probe),
     JS_CFUNC_DEF("peerUid", 1, peer_uid),
     JS_CFUNC_DEF("receiveFd", 1, receive_fd),
 };

@@ -3,6 +3,7 @@ import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
 import type { Log } from "./log.ts";
 import type { ProcessTable } from "./monitor/process-table.ts";
+import { startTimer } from "./platform/loop.ts";
 import type { Exit, PodProcess } from "./pod.ts";
 import type { SandboxerConnection } from "./sandboxer-connection.ts";
 import type { TaskEvents } from "./task-events.ts";
@@ -63,10 +64,13 @@ export function createExitWatch(
 
   return {
     watch(process) {
-      ask(process)
-        .catch((error) => recall(process, error))
-        .then((exit) => publishExit(process, exit))
-        .catch((error) => log.error("an exit was not published", { id: process.task.id, error }));
+      const follow = () =>
+        ask(process)
+          .catch((error) => recall(process, error))
+          .then((exit) => publishExit(process, exit))
+          .catch((error) => log.error("an exit was not published", { id: process.task.id, error }));
+      // When the answer to the call that made the process has gone out.
+      startTimer(follow, 0);
     },
     announce(process, publish) {
       publish?.();

@@ -2,7 +2,7 @@ import { containerd } from "@kuasar/proto/shim";
 import * as sys from "sys";
 import { type Client, createClient } from "ttrpc-ts";
 import type { Log } from "./log.ts";
-import { sleep } from "./platform/loop.ts";
+import { sleep, startTimer } from "./platform/loop.ts";
 import { connect } from "./platform/unix-socket.ts";
 
 /** Publishes task events to containerd, in the order in which they are given, each until containerd has taken it. */
@@ -51,11 +51,13 @@ class QueuePublisher implements Publisher {
       this.log.error("containerd takes no events: the oldest of them is lost", { queued: QUEUE_LIMIT });
     }
     this.queue.push(request);
-    if (!this.sending) this.send().catch((error) => this.log.error("publishing has stopped", { error }));
+    if (this.sending) return;
+    this.sending = true;
+    // When the answer to the call behind the event has gone out: that is what containerd waits for.
+    startTimer(() => this.send().catch((error) => this.log.error("publishing has stopped", { error })), 0);
   }
 
   private async send(): Promise<void> {
-    this.sending = true;
     for (let head = this.queue[0]; head; head = this.queue[0]) {
       try {
         await this.connected().call("containerd.services.events.ttrpc.v1.Events", "Forward", head, {

@@ -1,6 +1,7 @@
+import * as sys from "sys";
 import { type Client, Code, createClient, type Metadata, StatusError } from "ttrpc-ts";
 import { sleep } from "./platform/loop.ts";
-import { connect, probe } from "./platform/unix-socket.ts";
+import { connect } from "./platform/unix-socket.ts";
 import type { SandboxerChoice } from "./sandboxer-choice.ts";
 
 /** The way to the sandboxer: one connection, made again by itself after the sandboxer was restarted. */
@@ -97,7 +98,7 @@ class Connection implements SandboxerConnection {
 /** UNAVAILABLE, naming the socket and how to start the sandboxer, unless somebody answers there now. */
 export function requireAnswering(choice: SandboxerChoice): void {
   try {
-    probe(choice.socket);
+    sys.probe(choice.socket);
   } catch (error) {
     throw notAnswering(choice, error);
   }

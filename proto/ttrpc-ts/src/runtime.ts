@@ -5,7 +5,12 @@
 interface Runtime {
   setTimeout(callback: () => void, ms: number): unknown;
   clearTimeout(timer: unknown): void;
+  TextEncoder: new () => TextEncoderLike;
   TextDecoder: new (label: string, options: { fatal: boolean; ignoreBOM: boolean }) => TextDecoderLike;
+}
+
+interface TextEncoderLike {
+  encode(text: string): Uint8Array;
 }
 
 interface TextDecoderLike {

@@ -216,7 +216,16 @@ export function utf8Length(text: string): number {
   return length;
 }
 
+/** From this many units on the host's encoder is faster than a loop, in either engine. */
+const ENCODER_LENGTH = 16;
+let encoder: { encode(text: string): Uint8Array } | undefined;
+
 function writeUtf8(text: string, target: Uint8Array, start: number): number {
+  if (text.length >= ENCODER_LENGTH && !NOT_ASCII.test(text)) {
+    encoder ??= new runtime.TextEncoder();
+    target.set(encoder.encode(text), start);
+    return start + text.length;
+  }
   let at = start;
   for (let i = 0; i < text.length; i++) {
     let unit = text.charCodeAt(i);

@@ -87,6 +87,8 @@ declare module "sys" {
   export function listen(path: string, backlog: number): number;
   export function accept(fd: number): number;
   export function connect(path: string): number;
+  /** Throws ENOENT or ECONNREFUSED unless a process has the stream socket there; that one does not hear of it. */
+  export function probe(path: string): void;
   export function peerUid(fd: number): number;
   export function receiveFd(fd: number): number;
 

@@ -33,14 +33,9 @@ export function pathOfAddress(address: string): string {
   return address.startsWith("unix://") ? address.slice("unix://".length) : address;
 }
 
-/** Throws a SysError (ENOENT, ECONNREFUSED) unless somebody serves the socket. Needs no event loop. */
-export function probe(path: string): void {
-  sys.close(sys.connect(path));
-}
-
 export function canConnect(path: string): boolean {
   try {
-    probe(path);
+    sys.probe(path);
     return true;
   } catch {
     // Whatever the reason, nobody answers there.

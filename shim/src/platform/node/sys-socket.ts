@@ -2,9 +2,10 @@ import { constants } from "node:os";
 import { attempt, bytesOf, call, callOn, Out, sysError } from "./kernel.ts";
 import { addressOf } from "./libc.ts";
 
-const { EAGAIN, ECONNABORTED, EINTR } = constants.errno;
+const { EAGAIN, ECONNABORTED, EINTR, EPROTOTYPE } = constants.errno;
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const SOCK_NONBLOCK = 0o4000;
 const SOL_SOCKET = 1;
@@ -22,8 +23,8 @@ function unixAddress(path: string): Uint8Array {
   return Buffer.concat([new Uint8Array(Uint16Array.of(AF_UNIX).buffer), name]);
 }
 
-function withSocket(use: (fd: number) => void): number {
-  const fd = call("socket", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+function withSocket(use: (fd: number) => void, type = SOCK_STREAM): number {
+  const fd = call("socket", AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   try {
     use(fd);
     return fd;
@@ -56,6 +57,15 @@ export function accept(fd: number): number {
 export function connect(path: string): number {
   const address = unixAddress(path);
   return withSocket((fd) => callOn(path, "connect", fd, address, address.length));
+}
+
+export function probe(path: string): void {
+  const address = unixAddress(path);
+  const answer = (fd: number) => {
+    const result = attempt("connect", fd, address, address.length);
+    if (result < 0 && result !== -EPROTOTYPE) throw sysError(-result, "connect", path);
+  };
+  call("close", withSocket(answer, SOCK_DGRAM));
 }
 
 export function peerUid(fd: number): number {
