@@ -2,12 +2,13 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { arch, cpus, release } from "node:os";
 import { dirname, join } from "node:path";
 import { cgroupMode } from "@kuasar/install/cgroup-tree";
+import type { OverheadMemory } from "@kuasar/install/overhead-memory";
 import { cacheDirectory } from "@kuasar/install/parts";
 import { Command, InvalidArgumentError } from "commander";
 import { execa } from "execa";
 import { type CallTimes, callTimes, emptyCall, measureCalls, noSamples } from "./calls.ts";
 import { type Arena, type Contestant, openArena } from "./contestants.ts";
-import { type Crowd, measureCrowd } from "./crowd.ts";
+import { type Crowd, measureCrowd, measureMemory } from "./crowd.ts";
 import { type Finding, findingsTable, holds, ratio } from "./report.ts";
 import { median } from "./statistics.ts";
 import { measureThroughput } from "./throughput.ts";
@@ -16,6 +17,7 @@ interface BenchOptions {
   readonly pods: number;
   readonly crowd: number;
   readonly rounds: number;
+  readonly memoryPods?: number;
   readonly json: string;
   readonly itself: boolean;
 }
@@ -24,6 +26,8 @@ interface Measured {
   readonly calls: CallTimes;
   readonly crowds: readonly Crowd[];
   readonly throughput: number;
+  /** Of as many pods as were asked for. */
+  readonly memory: OverheadMemory | undefined;
 }
 
 /** Measures both contestants by turns, so that what changes on the machine meanwhile touches both. */
@@ -51,15 +55,21 @@ async function measure(arena: Arena, options: BenchOptions): Promise<[Measured, 
       for (const [which, side] of sides.entries()) throughputs[which]?.push(await measureThroughput(arena, side));
     }
   }
+  const memories: OverheadMemory[] = [];
+  if (options.memoryPods !== undefined) {
+    progress(`memory of ${options.memoryPods} pods`);
+    for (const side of sides) memories.push(await measureMemory(arena, side, options.memoryPods));
+  }
   const measured = sides.map((_, which) => ({
     calls: callTimes(samples[which] ?? noSamples(), emptyMs),
     crowds: crowds[which] ?? [],
     throughput: median(throughputs[which] ?? []),
+    memory: memories[which],
   }));
   return [measured[0] as Measured, measured[1] as Measured];
 }
 
-function findings(baseline: Measured, candidate: Measured, crowd: number): Finding[] {
+function findings(baseline: Measured, candidate: Measured, { crowd, memoryPods }: BenchOptions): Finding[] {
   const line = (
     what: string,
     unit: string,
@@ -106,6 +116,22 @@ function findings(baseline: Measured, candidate: Measured, crowd: number): Findi
       ofCrowds(({ memory }) => memory.shim / 1024),
       atMost(0.7, "value"),
     ),
+    ...(memoryPods === undefined
+      ? []
+      : [
+          line(
+            `memory a pod, of ${memoryPods} pods (PSS)`,
+            "MB",
+            ({ memory }) => (memory?.total ?? 0) / memoryPods / 1024,
+            atMost(1, "value"),
+          ),
+          line(
+            `memory of a shim, of ${memoryPods} (PSS)`,
+            "MB",
+            ({ memory }) => (memory?.shim ?? 0) / 1024,
+            atMost(0.7, "value"),
+          ),
+        ]),
     line("stdout of a container", "MiB/s", ({ throughput }) => throughput, {
       kind: "ratio",
       bound: "at least",
@@ -124,7 +150,7 @@ async function bench(options: BenchOptions): Promise<void> {
   let found: Finding[];
   try {
     const [baseline, candidate] = await measure(arena, options);
-    found = findings(baseline, candidate, options.crowd);
+    found = findings(baseline, candidate, options);
   } finally {
     progress("");
     await arena.close();
@@ -151,6 +177,7 @@ const program = new Command("bench")
   .option("--pods <number>", "pods one after another", count, 20)
   .option("--crowd <number>", "pods at once", count, 50)
   .option("--rounds <number>", "rounds of pods at once", count, 2)
+  .option("--memory-pods <number>", "also the memory of this many pods with a container (target: of 200)", count)
   .option("--json <file>", "where the figures go", join(cacheDirectory(), "bench.json"))
   .option("--itself", "compare containerd's shim with itself, to see the machine's noise", false)
   .action(bench);

@@ -16,8 +16,12 @@ export function findProgram(name: string, path = process.env.PATH ?? ""): string
 
 function isExecutable(path: string): boolean {
   try {
+    // First what does not throw: in most of $PATH's folders there is nothing of that name.
+    if (!statSync(path, { throwIfNoEntry: false })?.isFile()) {
+      return false;
+    }
     accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
+    return true;
   } catch {
     return false;
   }
