@@ -74,11 +74,15 @@ function writeAddress(address: string): void {
 }
 
 function listen(path: string): number {
-  makeFolders(SOCKET_FOLDER, 0o700);
   try {
     return sys.listen(path, BACKLOG);
   } catch (error) {
-    if ((error as sys.SysError).code !== "EADDRINUSE") throw error;
+    const { code } = error as sys.SysError;
+    if (code === "ENOENT") {
+      makeFolders(SOCKET_FOLDER, 0o700);
+      return sys.listen(path, BACKLOG);
+    }
+    if (code !== "EADDRINUSE") throw error;
     if (canConnect(path)) throw new Error(`a shim serves ${path} already`);
     // Left behind by one that was killed.
     removeIfThere(path);
