@@ -50,10 +50,20 @@ function existingGroups(path: string): string[] {
 
 function groupsBelow(directory: string): string[] {
   const groups: string[] = [];
-  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+  for (const entry of entriesOf(directory)) {
     if (!entry.isDirectory()) continue;
     const path = join(directory, entry.name);
     groups.push(path, ...groupsBelow(path));
   }
   return groups;
+}
+
+/** None where the group has gone meanwhile: it may be anybody's. */
+function entriesOf(directory: string) {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
 }

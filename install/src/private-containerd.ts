@@ -32,6 +32,8 @@ export interface PrivateContainerdOptions {
   readonly path?: readonly string[];
   /** Sets ENABLE_CRI_SANDBOXES=1, without which containerd 1.7 ignores `sandbox_mode`. */
   readonly criSandboxes?: boolean;
+  /** More of its environment, and so of its shims'. */
+  readonly env?: Readonly<Record<string, string>>;
   readonly debug?: boolean;
   /** Whether systemd makes the pods' cgroups: their parent is a slice then. */
   readonly systemdCgroup?: boolean;
@@ -163,7 +165,7 @@ class OwnContainerd implements PrivateContainerd {
   async start(): Promise<void> {
     if (this.pid !== undefined) throw new Error(`containerd in ${this.layout.directory} runs already, as ${this.pid}`);
     const { parts, options } = { parts: this.parts, options: this.record.options };
-    const env: Record<string, string> = options.criSandboxes ? { ENABLE_CRI_SANDBOXES: "1" } : {};
+    const env = { ...options.env, ...(options.criSandboxes ? { ENABLE_CRI_SANDBOXES: "1" } : {}) };
     const path = [...(options.path ?? []), parts.shimDir, process.env.PATH ?? "", "/usr/local/sbin:/usr/sbin:/sbin"];
     const log = openSync(this.layout.logFile, "a", 0o600);
     const child = spawn(parts.containerd, ["--config", this.layout.configFile], {

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitUntil } from "@kuasar/install/wait-until";
 import { type Any, packAny } from "@kuasar/proto/any";
@@ -9,7 +9,7 @@ import { Lab } from "../integration/lab.ts";
 import type { RuntimeCase } from "../integration/runtime-case.ts";
 import { type ContainerdApi, connectContainerd } from "./containerd-api.ts";
 import { EventLog } from "./event-log.ts";
-import type { RuncOptionNames } from "./trial.ts";
+import type { RuncOptionNames, RuncOptionsForm } from "./runc-option-names.ts";
 
 const image = "docker.io/library/busybox:kuasar";
 
@@ -47,18 +47,26 @@ export class Stage {
     return { name: type, options };
   }
 
+  /** Puts a shell script where shims look for programs. */
+  program(name: string, script: string): void {
+    const path = join(this.lab.programs, name);
+    writeFileSync(path, `#!/bin/sh\n${script}\n`);
+    chmodSync(path, 0o755);
+  }
+
   bundleOf(id: string): string {
     const { layout, ctrNamespace } = this.lab.containerd;
     return join(layout.state, "io.containerd.runtime.v2.task", ctrNamespace, id);
   }
 
-  /** Runc's options for a task; the kuasar shim must be told of its sandboxer together with them. */
-  packRuncOptions(names: RuncOptionNames | undefined): Any | null {
+  /** Runc's options for a task. The runc shim knows no form but its own. */
+  packRuncOptions(names: RuncOptionNames | undefined, form: RuncOptionsForm): Any | null {
     if (!names) return null;
-    if (!this.lab.runtimeCase.sandboxer) {
-      const { BinaryName: binaryName = "", Root: root = "" } = names;
-      return packAny(containerd.runc.v1.Options, { binaryName, root });
-    }
+    const fields = Object.fromEntries(
+      Object.entries(names).map(([name, value]) => [`${name.charAt(0).toLowerCase()}${name.slice(1)}`, value]),
+    );
+    if (!this.lab.runtimeCase.sandboxer || form === "own") return packAny(containerd.runc.v1.Options, fields);
+    if (form === "client") return packAny(containerd.linux.runc.CreateOptions, fields);
     const socket = this.lab.sandboxer.options.socket;
     const configBody = Buffer.from(stringify({ socket, ...names }));
     return packAny(runtimeoptions.v1.Options, { configBody });

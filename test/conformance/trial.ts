@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { type Any, OciTypeUrl } from "@kuasar/proto/any";
 import { packJson } from "@kuasar/proto/any-json";
-import type { containerd } from "@kuasar/proto/services";
+import type { containerd, containerd as services } from "@kuasar/proto/services";
 import { ociProcess, ociSpec, type SpecOptions } from "./container-spec.ts";
 import type { ContainerdApi } from "./containerd-api.ts";
 import { Names, timeText } from "./names.ts";
 import { errorObservation, type Observation } from "./observation.ts";
+import type { RuncOptionNames, RuncOptionsForm } from "./runc-option-names.ts";
 import type { Stage } from "./stage.ts";
 import { Stdio, type StdioOptions } from "./stdio.ts";
 
@@ -24,13 +25,12 @@ export interface TaskOptions extends SpecOptions {
   readonly options?: Any;
   /** Runc's options by the names that containerd's config has for them, in the form that the runtime takes. */
   readonly runcOptions?: RuncOptionNames;
+  /** Default: runc's own. */
+  readonly runcOptionsForm?: RuncOptionsForm;
+  /** What the task goes on from. */
+  readonly checkpoint?: services.types.IDescriptor;
   /** Whose exec it is, or "" for init: which name its pid gets. */
   readonly execId?: string;
-}
-
-export interface RuncOptionNames {
-  readonly BinaryName?: string;
-  readonly Root?: string;
 }
 
 export type Plain = (text: string) => string;
@@ -105,7 +105,8 @@ export class Trial {
       terminal: options.terminalWithoutStdio ?? false,
       ...options.paths,
       ...stdio?.paths,
-      options: options.options ?? this.stage.packRuncOptions(options.runcOptions),
+      checkpoint: options.checkpoint ?? null,
+      options: options.options ?? this.stage.packRuncOptions(options.runcOptions, options.runcOptionsForm ?? "own"),
     };
     await this.call(step, this.tasks.create(request), ({ pid }) => {
       this.names.learnPid(pid, "init");

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,6 +16,7 @@ import { stringify } from "smol-toml";
 import { footprint } from "./footprint.ts";
 import { type RuntimeCase, runtimeEntry, variant } from "./runtime-case.ts";
 
+const PROGRAMS = "programs";
 const runtimeOptions = "runtime-options.toml";
 
 /** A private containerd, with a sandboxer behind it where the case has one, for one suite of tests. */
@@ -30,19 +31,27 @@ export class Lab {
     private readonly sandboxerProcess: SandboxerProcess | undefined,
   ) {}
 
-  static async start(runtimeCase: RuntimeCase, extraRuntimes: Record<string, RuntimeEntry> = {}): Promise<Lab> {
+  /** @param env what containerd's environment has beside */
+  static async start(
+    runtimeCase: RuntimeCase,
+    extraRuntimes: Record<string, RuntimeEntry> = {},
+    env: Record<string, string> = {},
+  ): Promise<Lab> {
     if (process.getuid?.() !== 0) throw new Error("integration tests run containers: expected uid 0");
     const parts = await labParts();
     const program = runtimeCase.sandboxer ? programPath("runc-sandboxer") : undefined;
     const directory = await mkdtemp(join(tmpdir(), "kuasar-test-"));
     const socket = join(directory, "sandboxer.sock");
+    mkdirSync(join(directory, PROGRAMS));
     writeFileSync(join(directory, runtimeOptions), stringify({ socket, runtime: variant.runtime }));
     const containerd = await createPrivateContainerd({
       systemdCgroup: variant.systemdCgroup,
       directory: join(directory, "containerd"),
       parts,
-      path: [programDirectory()],
+      path: [join(directory, PROGRAMS), programDirectory()],
       criSandboxes: runtimeCase.criSandboxes,
+      // For options that cannot name the sandboxer's socket.
+      env: { KUASAR_RUNC_SOCKET: socket, ...env },
       runtimes: { [runtimeCase.handler]: runtimeEntry(runtimeCase, socket), ...extraRuntimes },
     });
     const places = { socket, directory: join(directory, "sandboxes"), logFile: join(directory, "sandboxer.log") };
@@ -58,6 +67,11 @@ export class Lab {
       throw error;
     }
     return lab;
+  }
+
+  /** A folder in the PATH of containerd and its shims, before all others. */
+  get programs(): string {
+    return join(this.directory, PROGRAMS);
   }
 
   get sandboxer(): SandboxerProcess {

@@ -9,7 +9,8 @@ import * as sys from "sys";
  */
 
 interface View {
-  readonly fd: number;
+  /** A fd, or the path where there can be no view. */
+  readonly program: number | string;
   readonly stamp: string;
 }
 
@@ -18,19 +19,36 @@ const views = new Map<string, View>();
 /** runc believes this only where its program's mount is read-only indeed. */
 export const RUNC_HAS_READ_ONLY_VIEW = "_LIBCONTAINER_CLONED_BINARY=1";
 
-/** A file descriptor to exec; made anew when the file has been replaced. Before Linux 5.12: the path itself. */
+/**
+ * A file descriptor to exec; made anew when the file has been replaced. The path itself before Linux 5.12, and of a script,
+ * whose interpreter could not open the descriptor: it is closed by then.
+ */
 export function readOnlyProgram(path: string): number | string {
   const found = sys.stat(path);
   const stamp = found ? `${found.dev}:${found.ino}` : "";
   const known = views.get(path);
-  if (known?.stamp === stamp) return known.fd;
+  if (known?.stamp === stamp) return known.program;
+  const program = isScript(path) ? path : viewOf(path);
+  if (typeof known?.program === "number") sys.close(known.program);
+  views.set(path, { program, stamp });
+  return program;
+}
+
+function viewOf(path: string): number | string {
   try {
-    const fd = sys.readOnlyView(path);
-    if (known) sys.close(known.fd);
-    views.set(path, { fd, stamp });
-    return fd;
+    return sys.readOnlyView(path);
   } catch (error) {
     if ((error as sys.SysError).code === "ENOSYS") return path;
     throw error;
+  }
+}
+
+function isScript(path: string): boolean {
+  const start = new ArrayBuffer(2);
+  const fd = sys.open(path, sys.O_RDONLY, 0);
+  try {
+    return sys.read(fd, start, 0, 2) === 2 && sys.decodeUtf8(start, 0, 2) === "#!";
+  } finally {
+    sys.close(fd);
   }
 }

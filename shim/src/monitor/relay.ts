@@ -2,15 +2,16 @@ import * as sys from "sys";
 import { startTimer, stopTimer, unwatch, watch } from "../platform/loop.ts";
 
 /**
- * Moves what a process writes to a pipe into its client's FIFO, within the kernel.
+ * A process's pipe, and its client's FIFO, with what comes through the one moved to the other within the kernel.
  *
- * Only an exec's output goes through one: a process that it leaves behind may hold the pipe for ever, and the client, who
- * waits for the end of the output, shall see it when the exec is deleted.
+ * An exec's output goes through one: a process that it leaves behind may hold the pipe for ever, and the client, who waits
+ * for the end of the output, shall see it when the exec is deleted. And all stdio of a container does that may be
+ * checkpointed.
  */
 export interface Relay {
   /** For the process. Closed by whoever started it. */
-  readonly input: number;
-  /** What is there still goes out; what comes later than a moment from now does not. */
+  readonly end: number;
+  /** The process is gone: of its output, what is there still goes out; what comes later than a moment from now does not. */
   finish(): void;
 }
 
@@ -19,36 +20,46 @@ const CHUNK_BYTES = 1024 * 1024;
 const GRACE_MS = 200;
 
 /** Takes `fifo` over, which is open for writing and non-blocking. */
-export function relayTo(fifo: number): Relay {
-  return new PipeRelay(fifo);
+export function relayOutput(fifo: number): Relay {
+  const [output, end] = sys.pipe();
+  return new PipeRelay(end, output, fifo, GRACE_MS);
+}
+
+/** Takes `fifo` over, which is open for reading and non-blocking. Its end is the end of the process's input. */
+export function relayInput(fifo: number): Relay {
+  const [end, input] = sys.pipe();
+  return new PipeRelay(end, fifo, input, 0);
 }
 
 class PipeRelay implements Relay {
-  readonly input: number;
-  private readonly output: number;
   private timer: number | undefined;
   private closed = false;
   /** Nothing was there when it was last looked at. */
   private idle = true;
   private late = false;
 
-  constructor(private readonly fifo: number) {
-    [this.output, this.input] = sys.pipe();
-    sys.setNonblocking(this.output, 1);
+  constructor(
+    readonly end: number,
+    private readonly from: number,
+    private readonly to: number,
+    private readonly graceMs: number,
+  ) {
+    sys.setNonblocking(from, 1);
+    sys.setNonblocking(to, 1);
     this.waitForInput();
   }
 
   private waitForInput(): void {
     this.idle = true;
-    unwatch(this.fifo);
+    unwatch(this.to);
     if (this.late) this.close();
-    else watch(this.output, sys.EPOLLIN, () => this.move(() => this.waitForRoom()));
+    else watch(this.from, sys.EPOLLIN, () => this.move(() => this.waitForRoom()));
   }
 
   private waitForRoom(): void {
     this.idle = false;
-    unwatch(this.output);
-    watch(this.fifo, sys.EPOLLOUT, () => this.move(() => this.waitForInput()));
+    unwatch(this.from);
+    watch(this.to, sys.EPOLLOUT, () => this.move(() => this.waitForInput()));
   }
 
   /** A side that was ready and then is not has been used up; so it is the other that must be waited for next. */
@@ -62,9 +73,9 @@ class PipeRelay implements Relay {
 
   private splice(): number {
     try {
-      return sys.splice(this.output, this.fifo, CHUNK_BYTES);
+      return sys.splice(this.from, this.to, CHUNK_BYTES);
     } catch (error) {
-      // Its client has gone after the exec was deleted: there is nobody left to write to.
+      // Whoever was to read it has gone: there is nobody left to write to.
       if ((error as sys.SysError).code === "EPIPE") return 0;
       throw error;
     }
@@ -72,17 +83,21 @@ class PipeRelay implements Relay {
 
   finish(): void {
     if (this.closed || this.timer !== undefined) return;
+    if (this.graceMs === 0) {
+      this.close();
+      return;
+    }
     this.timer = startTimer(() => {
       this.late = true;
       if (this.idle) this.close();
-    }, GRACE_MS);
+    }, this.graceMs);
   }
 
   private close(): void {
     if (this.closed) return;
     this.closed = true;
     if (this.timer !== undefined) stopTimer(this.timer);
-    for (const fd of [this.output, this.fifo]) {
+    for (const fd of [this.from, this.to]) {
       unwatch(fd);
       sys.close(fd);
     }

@@ -2,7 +2,7 @@ import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
 import { type LoggedContainer, startLogDriver } from "./log-driver.ts";
 import { isFifo, openOutput } from "./output.ts";
-import { type Relay, relayTo } from "./relay.ts";
+import { type Relay, relayInput, relayOutput } from "./relay.ts";
 import { parseStreamUri, type StreamTarget } from "./stream-uri.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -25,6 +25,8 @@ export interface StdioPaths {
   /** Owner of the FIFOs and pipes that the process gets: runc's options IoUid and IoGid. */
   readonly uid?: number | null | undefined;
   readonly gid?: number | null | undefined;
+  /** Pipes in place of the FIFOs themselves. */
+  readonly pipes?: boolean | null | undefined;
 }
 
 /** Who the stdio is for. */
@@ -33,8 +35,8 @@ export interface StdioOwner extends LoggedContainer {
 }
 
 /**
- * Opens a process's FIFOs and files so that it can have them as they are, with nobody copying in between; but for an
- * exec's output, see relay.ts.
+ * Opens a process's FIFOs and files so that it can have them as they are, with nobody copying in between; but for what
+ * relay.ts is for.
  *
  * Of each FIFO the monitor keeps the other end: of stdin the writing one, so that input ends when CloseIO says so and
  * not when a client detaches; of stdout and stderr the reading one, so that a process is not killed by SIGPIPE, and
@@ -46,14 +48,15 @@ export async function openStdio(paths: StdioPaths, owner: StdioOwner): Promise<P
   // One driver for both, whatever stderr says: containerd gives the same URI for it.
   const stderr = stdout.kind === "driver" ? stdout : parseStreamUri("stderr", paths.stderr ?? "");
   try {
-    opened.stdin(paths.stdin ?? "");
+    const piped = paths.pipes ?? false;
+    opened.stdin(paths.stdin ?? "", piped);
     if (stdout.kind === "driver") {
       const pipes = await startLogDriver(stdout, owner);
       opened.child[1] = pipes.stdout;
       opened.child[2] = pipes.stderr;
     } else {
-      opened.output(1, pathOf(stdout), owner.exec);
-      opened.output(2, pathOf(stderr), owner.exec);
+      opened.output(1, pathOf(stdout), piped || owner.exec);
+      opened.output(2, pathOf(stderr), piped || owner.exec);
     }
   } catch (error) {
     opened.close();
@@ -65,7 +68,7 @@ export async function openStdio(paths: StdioPaths, owner: StdioOwner): Promise<P
 /** The stdio of a process with a terminal: the command that makes it has /dev/null, the process the terminal. */
 export function terminalStdio(terminal: Terminal): ProcessStdio {
   const opened = new Opened(terminal);
-  opened.stdin("");
+  opened.stdin("", false);
   opened.output(1, "", false);
   opened.output(2, "", false);
   return opened;
@@ -97,14 +100,15 @@ class Opened implements ProcessStdio {
     if (this.uid !== 0 || this.gid !== 0) sys.fchown(fd, this.uid, this.gid);
   }
 
-  stdin(path: string): void {
+  stdin(path: string, relayed: boolean): void {
     if (path === "") {
       this.child[0] = sys.open("/dev/null", sys.O_RDONLY, 0);
     } else if (isFifo(path)) {
       // Opened for reading without waiting for a writer, then for writing, which now has a reader.
       this.child[0] = sys.open(path, sys.O_RDONLY | sys.O_NONBLOCK | sys.O_NOFOLLOW, 0);
       this.kept[0] = sys.open(path, sys.O_WRONLY | sys.O_NONBLOCK, 0);
-      sys.setNonblocking(this.child[0], 0);
+      if (relayed) this.child[0] = this.relay(relayInput(this.child[0]));
+      else sys.setNonblocking(this.child[0], 0);
       this.give(this.child[0]);
     } else {
       this.child[0] = sys.open(path, sys.O_RDONLY | sys.O_NOCTTY, 0);
@@ -116,13 +120,13 @@ class Opened implements ProcessStdio {
     this.child[fd] = output.fd;
     this.kept[fd] = output.kept;
     if (output.kept < 0) return;
-    if (relayed) {
-      sys.setNonblocking(output.fd, 1);
-      const relay = relayTo(output.fd);
-      this.relays.push(relay);
-      this.child[fd] = relay.input;
-    }
+    if (relayed) this.child[fd] = this.relay(relayOutput(output.fd));
     this.give(this.child[fd]);
+  }
+
+  private relay(relay: Relay): number {
+    this.relays.push(relay);
+    return relay.end;
   }
 
   closeChildEnds(): void {

@@ -51,6 +51,8 @@ export interface Stdio {
   readonly consoleSocket: string;
   readonly uid: number;
   readonly gid: number;
+  /** Pipes for the process in place of its FIFOs. */
+  readonly pipes?: boolean;
 }
 
 export interface IdMapping {

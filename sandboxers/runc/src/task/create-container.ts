@@ -4,6 +4,7 @@ import type { Task } from "@kuasar/framework/task/task";
 import type { TaskRequest } from "@kuasar/framework/task/task-engine";
 import { writeBundleFiles } from "../options/bundle-files.ts";
 import type { RuntimeChoice } from "../runtime-choice.ts";
+import { hasCriu } from "./checkpoint.ts";
 import { findOwnCgroup } from "./container-cgroup.ts";
 import { prepareSpec, rootfsFolder } from "./prepare-bundle.ts";
 import { asStored, containerOf, storedOptions, type TaskDetails } from "./task-details.ts";
@@ -30,6 +31,7 @@ export async function createContainer(
     options,
     binary,
     ...facts,
+    pipes: image !== "" || hasCriu(options),
     mounted: request.rootfs.length > 0,
     ...(image !== "" && { restore: { image, parent: request.parentCheckpoint } }),
   };
@@ -41,7 +43,7 @@ export async function createContainer(
   if (details.restore !== undefined) {
     return 0;
   }
-  const stdio = taskStdio(sandbox, task.record.io, options);
+  const stdio = taskStdio(sandbox, task.record.io, details);
   const pid = await runtime.create(containerOf(sandbox, task, details), stdio, timeoutMs);
   const cgroup = findOwnCgroup(pid);
   if (cgroup !== undefined) {

@@ -20,7 +20,7 @@ export async function startExec(
   const process: Record<string, unknown> = { ...JSON.parse(exec.spec ?? "{}"), terminal: exec.io.terminal };
   writeFileSync(processFile, JSON.stringify(process), { mode: 0o600 });
   try {
-    const stdio = taskStdio(sandbox, exec.io, details.options);
+    const stdio = taskStdio(sandbox, exec.io, details);
     const runtime = choice.runtime(details.binary);
     return await runtime.exec(containerOf(sandbox, task, details), { execId: exec.id, processFile, stdio }, timeoutMs);
   } finally {

@@ -11,7 +11,7 @@ import { processKey } from "@kuasar/framework/task/task-record";
 import { taskNotFound } from "@kuasar/framework/task/task-state";
 import type { Container, OciRuntime } from "../oci-runtime/oci-runtime.ts";
 import type { RuntimeChoice } from "../runtime-choice.ts";
-import { checkpoint, requireCriu, restoreArgs } from "./checkpoint.ts";
+import { checkpoint, requireCriu, requirePipes, restoreArgs } from "./checkpoint.ts";
 import { findOwnCgroup } from "./container-cgroup.ts";
 import { createContainer } from "./create-container.ts";
 import { deleteExec, startExec } from "./exec-process.ts";
@@ -34,7 +34,7 @@ export function createRuncTasks(choice: RuntimeChoice): TaskEngine {
   async function restore(sandbox: Sandbox, task: Task, details: TaskDetails, timeoutMs: number): Promise<number> {
     requireCriu(details);
     const { container, runtime } = of(sandbox, task);
-    const stdio = taskStdio(sandbox, task.record.io, details.options);
+    const stdio = taskStdio(sandbox, task.record.io, details);
     const pid = await runtime.restore(container, restoreArgs(task, details), stdio, timeoutMs);
     const cgroup = findOwnCgroup(pid);
     task.update({ engine: asStored({ ...details, ...(cgroup && { cgroup }) }) });
@@ -94,8 +94,8 @@ export function createRuncTasks(choice: RuntimeChoice): TaskEngine {
       } catch (error) {
         throw isCode(error, ErrorCode.NOT_FOUND) ? notFound("process already finished") : error;
       }
-      if (signal === SIGKILL && cgroup !== undefined && task.record.state === "paused") {
-        // A frozen process does not even die, on cgroup v1.
+      if (signal === SIGKILL && execId === "" && cgroup !== undefined && task.record.state === "paused") {
+        // A frozen process does not even die, on cgroup v1. An exec's does when the container, which stays, is resumed.
         thaw(cgroup);
       }
     },
@@ -124,6 +124,7 @@ export function createRuncTasks(choice: RuntimeChoice): TaskEngine {
     async checkpoint(sandbox, task, request, timeoutMs) {
       const { details, container, runtime } = of(sandbox, task);
       requireCriu(details);
+      requirePipes(task, details);
       await checkpoint(runtime, container, task, request, timeoutMs);
     },
 

@@ -16,6 +16,8 @@ export interface TaskDetails {
   readonly killOnExit: boolean;
   /** Deleting it takes no hook and nothing else but the removal of its cgroups. */
   readonly plainDelete: boolean;
+  /** Its processes have pipes in place of FIFOs, so that they can be checkpointed. */
+  readonly pipes: boolean;
   /** Something was mounted on the bundle's rootfs. */
   readonly mounted: boolean;
   /** The cgroup that the spec asks for, below the root of every hierarchy; "" if it does not say. */
