@@ -12,6 +12,8 @@ export interface ConformanceCase {
   readonly run: (trial: Trial) => Promise<void>;
   /** Events of processes that end at the same time may come in any order. */
   readonly eventsInAnyOrder?: boolean;
+  /** Takes too long to be run with all tests: `npm run conformance` runs it. */
+  readonly slow?: boolean;
   /** Default: 45 s. */
   readonly timeoutMs?: number;
 }

@@ -18,6 +18,10 @@ describe("the kuasar shim does what containerd's runc shim does", function () {
   });
 
   for (const [index, conformanceCase] of allCases.entries()) {
+    if (conformanceCase.slow) {
+      it.skip(`${conformanceCase.name} (slow: npm run conformance)`);
+      continue;
+    }
     it(conformanceCase.name, async () => {
       if (!stages) throw new Error("there is no containerd to compare with");
       const finding = await findOut(stages, conformanceCase, `case-${index}`, justifications);

@@ -65,6 +65,18 @@ const reasons: readonly Reason[] = [
     },
   },
   {
+    why: "A criu that does not work on this kernel is FAILED_PRECONDITION, with what it complains of.",
+    byChance: true,
+    ours: /^FAILED_PRECONDITION.*criu/,
+    where: {
+      "checkpoint: of a running task, which goes on": ["checkpoint"],
+      "checkpoint: of a paused task": ["checkpoint"],
+      "checkpoint: the task ends, and goes on from there": ["checkpoint"],
+      "checkpoint: the task ends, and goes on from there, on a terminal": ["checkpoint"],
+      "checkpoint: options with a folder for criu's work": ["checkpoint"],
+    },
+  },
+  {
     why: "The runtime v2 contract has an event of a checkpoint, which the runc shim does not publish.",
     ours: /checkpointed\(checkpoint=CHECKPOINT\)/,
     where: {

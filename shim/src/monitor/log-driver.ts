@@ -5,6 +5,7 @@ import { startTimer, stopTimer, unwatch, watch } from "../platform/loop.ts";
 
 /** What a log driver is told of the container. */
 export interface LoggedContainer {
+  /** An exec's own id, as the runc shim has it. */
   readonly id: string;
   readonly namespace: string;
 }

@@ -196,10 +196,10 @@ class Table implements ProcessTable {
   }
 }
 
-/** Whom a key names: a container's init process, or (id/exec-id) one that was exec'd into it. */
+/** Whom a key names: a container's init process, by the container's id, or (id/exec-id) one that was exec'd into it, by its own. */
 export function ownerOfKey(key: string): { id: string; exec: boolean } {
   const slash = key.indexOf("/");
-  return slash < 0 ? { id: key, exec: false } : { id: key.slice(0, slash), exec: true };
+  return slash < 0 ? { id: key, exec: false } : { id: key.slice(slash + 1), exec: true };
 }
 
 function exitNow(status: number): Exit {

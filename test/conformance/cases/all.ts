@@ -11,6 +11,7 @@ import { optionsCases } from "./options.ts";
 import { orderCases } from "./orders.ts";
 import { startCases } from "./start.ts";
 import { stdioCases } from "./stdio.ts";
+import { stdioVolumeCases } from "./stdio-volume.ts";
 
 export const allCases: readonly ConformanceCase[] = [
   ...createCases,
@@ -24,5 +25,6 @@ export const allCases: readonly ConformanceCase[] = [
   ...orderCases,
   ...checkpointCases,
   ...stdioCases,
+  ...stdioVolumeCases,
   ...logUriCases,
 ];

@@ -17,7 +17,8 @@ wait
 echo over > "$result.end"
 `;
 
-const script = "echo out; echo err >&2; exit 3";
+/** Ends after what it wrote has been read: the runc shim may lose what is left to copy at the exit. */
+const script = "echo out; echo err >&2; sleep 0.5; exit 3";
 
 async function runWithLog(trial: Trial, uri: string, command: string): Promise<void> {
   const { lab } = trial.stage;
@@ -35,6 +36,20 @@ function sortedLines(path: string): string[] | string {
 function scratch(trial: Trial): string {
   mkdirSync(trial.scratch, { recursive: true });
   return trial.scratch;
+}
+
+/** The URI of a driver that leaves what it gets in files that begin with `result`. */
+function driverUri(trial: Trial): { uri: string; result: string } {
+  const result = join(scratch(trial), "result");
+  const program = join(scratch(trial), "driver");
+  writeFileSync(program, driver);
+  chmodSync(program, 0o755);
+  return { uri: `binary://${program}?result=${result}`, result };
+}
+
+async function driverEnds(result: string): Promise<void> {
+  const ended = () => existsSync(`${result}.end`);
+  await waitUntil(ended, { what: "the driver's end", timeoutMs: 5000 }).catch(() => undefined);
 }
 
 export const logUriCases: readonly ConformanceCase[] = [
@@ -67,29 +82,65 @@ export const logUriCases: readonly ConformanceCase[] = [
   {
     name: "log URI: a program, with arguments",
     async run(trial) {
-      const result = join(scratch(trial), "result");
-      const program = join(scratch(trial), "driver");
-      writeFileSync(program, driver);
-      chmodSync(program, 0o755);
-      await runWithLog(trial, `binary://${program}?result=${result}`, script);
-      await waitUntil(() => existsSync(`${result}.end`), { what: "the driver's end", timeoutMs: 5000 }).catch(
-        () => undefined,
-      );
+      const { uri, result } = driverUri(trial);
+      await runWithLog(trial, uri, script);
+      await driverEnds(result);
       for (const part of ["out", "err", "env", "args", "end"]) trial.note(part, sortedLines(`${result}.${part}`));
     },
   },
   {
     name: "log URI: a program that gets 20 MB",
     async run(trial) {
-      const result = join(scratch(trial), "result");
-      const program = join(scratch(trial), "driver");
-      writeFileSync(program, driver);
-      chmodSync(program, 0o755);
-      await runWithLog(trial, `binary://${program}?result=${result}`, "head -c 20000000 /dev/zero");
-      await waitUntil(() => existsSync(`${result}.end`), { what: "the driver's end", timeoutMs: 5000 }).catch(
+      const { uri, result } = driverUri(trial);
+      await runWithLog(trial, uri, "head -c 20000000 /dev/zero");
+      await driverEnds(result);
+      trial.note("bytes", existsSync(`${result}.out`) ? statSync(`${result}.out`).size : 0);
+    },
+  },
+  {
+    name: "log URI: a file whose name has to be escaped",
+    async run(trial) {
+      const file = join(scratch(trial), "100% log");
+      await runWithLog(trial, `file://${encodeURI(file)}`, script);
+      trial.note("log", sortedLines(file));
+    },
+  },
+  {
+    name: "log URI: a program, of a terminal",
+    async run(trial) {
+      const { uri, result } = driverUri(trial);
+      const args = ["sh", "-c", "tty; seq 3; sleep 0.5; exit 3"];
+      await trial.create({ args, terminal: true, terminalWithoutStdio: true, paths: { stdout: uri } });
+      const ended = trial.waitInBackground();
+      await trial.start();
+      await ended("wait");
+      await trial.delete();
+      await driverEnds(result);
+      for (const part of ["out", "err", "env", "args", "end"]) trial.note(part, sortedLines(`${result}.${part}`));
+    },
+  },
+  {
+    name: "log URI: a program, of an exec",
+    async run(trial) {
+      await trial.run();
+      const { uri, result } = driverUri(trial);
+      await trial.addExec("e1", { args: ["sh", "-c", script], paths: { stdout: uri, stderr: uri } });
+      await trial.start("e1");
+      await trial.wait("e1");
+      await trial.delete("e1");
+      await waitUntil(() => existsSync(`${result}.out`), { what: "the driver", timeoutMs: 5000 }).catch(
         () => undefined,
       );
-      trial.note("bytes", existsSync(`${result}.out`) ? statSync(`${result}.out`).size : 0);
+      for (const part of ["out", "err", "env", "args"]) trial.note(part, sortedLines(`${result}.${part}`));
+    },
+  },
+  {
+    name: "log URI: a program that ends while it is written to",
+    async run(trial) {
+      const program = join(scratch(trial), "driver");
+      writeFileSync(program, "#!/bin/sh\nexec 5>&-\nread line <&3\n");
+      chmodSync(program, 0o755);
+      await runWithLog(trial, `binary://${program}`, "echo first; sleep 0.5; echo second; echo third >&2; exit 3");
     },
   },
   {

@@ -1,32 +1,18 @@
 import { copyFileSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { errorText, failedPrecondition, unknown } from "@kuasar/framework/error/sandbox-error";
-import { findProgram } from "@kuasar/framework/proc/find-program";
 import type { Task } from "@kuasar/framework/task/task";
 import type { CheckpointRequest } from "@kuasar/framework/task/task-engine";
 import type { Container, OciRuntime } from "../oci-runtime/oci-runtime.ts";
-import type { RuncOptions } from "../options/runc-options.ts";
 import type { TaskDetails } from "./task-details.ts";
-
-/** Whether this host has criu, which does the work for every OCI runtime. */
-export function hasCriu(options: RuncOptions): boolean {
-  return findProgram(options.criuPath || "criu") !== undefined;
-}
-
-/** FAILED_PRECONDITION if this host has no criu. */
-export function requireCriu({ options }: TaskDetails): void {
-  if (!hasCriu(options)) {
-    throw failedPrecondition(
-      `checkpoint and restore need criu: ${options.criuPath || "the program criu, in $PATH,"} is not there`,
-    );
-  }
-}
 
 /** FAILED_PRECONDITION for a task whose processes have FIFOs, which are outside of their mount namespace. */
 export function requirePipes({ id, record }: Task, { pipes }: TaskDetails): void {
   const { terminal, stdin, stdout, stderr } = record.io;
   if (!pipes && !terminal && `${stdin}${stdout}${stderr}` !== "") {
-    throw failedPrecondition(`task ${id} was made when criu was not there: its stdio cannot be checkpointed`);
+    throw failedPrecondition(
+      `task ${id} was made when criu was not there, or did not work: its stdio cannot be checkpointed`,
+    );
   }
 }
 

@@ -4,8 +4,8 @@ import type { Task } from "@kuasar/framework/task/task";
 import type { TaskRequest } from "@kuasar/framework/task/task-engine";
 import { writeBundleFiles } from "../options/bundle-files.ts";
 import type { RuntimeChoice } from "../runtime-choice.ts";
-import { hasCriu } from "./checkpoint.ts";
 import { findOwnCgroup } from "./container-cgroup.ts";
+import type { Criu } from "./criu.ts";
 import { prepareSpec, rootfsFolder } from "./prepare-bundle.ts";
 import { asStored, containerOf, storedOptions, type TaskDetails } from "./task-details.ts";
 import { taskStdio } from "./task-stdio.ts";
@@ -16,6 +16,7 @@ import { taskStdio } from "./task-stdio.ts";
  */
 export async function createContainer(
   choice: RuntimeChoice,
+  criu: Criu,
   sandbox: Sandbox,
   task: Task,
   request: TaskRequest,
@@ -31,7 +32,7 @@ export async function createContainer(
     options,
     binary,
     ...facts,
-    pipes: image !== "" || hasCriu(options),
+    pipes: image !== "" || (await criu.works(options.criuPath)),
     mounted: request.rootfs.length > 0,
     ...(image !== "" && { restore: { image, parent: request.parentCheckpoint } }),
   };

@@ -11,9 +11,10 @@ import { processKey } from "@kuasar/framework/task/task-record";
 import { taskNotFound } from "@kuasar/framework/task/task-state";
 import type { Container, OciRuntime } from "../oci-runtime/oci-runtime.ts";
 import type { RuntimeChoice } from "../runtime-choice.ts";
-import { checkpoint, requireCriu, requirePipes, restoreArgs } from "./checkpoint.ts";
+import { checkpoint, requirePipes, restoreArgs } from "./checkpoint.ts";
 import { findOwnCgroup } from "./container-cgroup.ts";
 import { createContainer } from "./create-container.ts";
+import { createCriu } from "./criu.ts";
 import { deleteExec, startExec } from "./exec-process.ts";
 import { deleteContainer, discardContainer } from "./remove-container.ts";
 import { asStored, containerOf, type TaskDetails, taskDetails } from "./task-details.ts";
@@ -23,6 +24,10 @@ const SIGKILL = 9;
 
 /** Tasks as containers of an OCI runtime, whose processes are the pod's monitor's. */
 export function createRuncTasks(choice: RuntimeChoice): TaskEngine {
+  const criu = createCriu();
+  // Known by the time that the first container is made, which shall not wait for it.
+  void criu.works("");
+
   function of(sandbox: Sandbox, task: Task): { details: TaskDetails; container: Container; runtime: OciRuntime } {
     const details = taskDetails(task);
     if (details === undefined) {
@@ -32,7 +37,7 @@ export function createRuncTasks(choice: RuntimeChoice): TaskEngine {
   }
 
   async function restore(sandbox: Sandbox, task: Task, details: TaskDetails, timeoutMs: number): Promise<number> {
-    requireCriu(details);
+    await criu.require(details.options.criuPath);
     const { container, runtime } = of(sandbox, task);
     const stdio = taskStdio(sandbox, task.record.io, details);
     const pid = await runtime.restore(container, restoreArgs(task, details), stdio, timeoutMs);
@@ -42,7 +47,7 @@ export function createRuncTasks(choice: RuntimeChoice): TaskEngine {
   }
 
   return {
-    create: (sandbox, task, request, timeoutMs) => createContainer(choice, sandbox, task, request, timeoutMs),
+    create: (sandbox, task, request, timeoutMs) => createContainer(choice, criu, sandbox, task, request, timeoutMs),
 
     async start(sandbox, task, timeoutMs) {
       const { details, container, runtime } = of(sandbox, task);
@@ -123,7 +128,7 @@ export function createRuncTasks(choice: RuntimeChoice): TaskEngine {
 
     async checkpoint(sandbox, task, request, timeoutMs) {
       const { details, container, runtime } = of(sandbox, task);
-      requireCriu(details);
+      await criu.require(details.options.criuPath);
       requirePipes(task, details);
       await checkpoint(runtime, container, task, request, timeoutMs);
     },
