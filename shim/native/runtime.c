@@ -26,7 +26,8 @@ JSValue sys_throw(JSContext *ctx, const char *syscall, const char *subject) {
     char message[512];
     // Begun with a small letter, as Go's texts are: clients look for "no such file or directory".
     const char *text = strerror(number);
-    snprintf(message, sizeof message, "%s%s%s: %c%s", syscall, subject ? " " : "", subject ? subject : "",
+    // However long the subject is, the reason is told.
+    snprintf(message, sizeof message, "%s%s%.300s: %c%s", syscall, subject ? " " : "", subject ? subject : "",
              tolower((unsigned char)*text), text + 1);
     JSValue error = JS_NewError(ctx);
     JS_DefinePropertyValueStr(ctx, error, "message", JS_NewString(ctx, message), JS_PROP_C_W_E);
@@ -44,6 +45,15 @@ int64_t sys_length(JSContext *ctx, JSValueConst array) {
     return failed || length < 0 ? -1 : length;
 }
 
+const char *sys_string(JSContext *ctx, JSValueConst value, size_t *length) {
+    const char *text = JS_ToCStringLen(ctx, length, value);
+    if (!text || strlen(text) == *length) return text;
+    JS_FreeCString(ctx, text);
+    errno = EINVAL;
+    sys_throw(ctx, "a NUL byte in a string", NULL);
+    return NULL;
+}
+
 char **sys_string_vector(JSContext *ctx, JSValueConst array) {
     int64_t length = sys_length(ctx, array);
     if (length < 0) return NULL;
@@ -51,7 +61,8 @@ char **sys_string_vector(JSContext *ctx, JSValueConst array) {
     if (!vector) return NULL;
     for (int64_t i = 0; i < length; i++) {
         JSValue item = JS_GetPropertyUint32(ctx, array, (uint32_t)i);
-        vector[i] = (char *)JS_ToCString(ctx, item);
+        size_t bytes;
+        vector[i] = (char *)sys_string(ctx, item, &bytes);
         JS_FreeValue(ctx, item);
         if (!vector[i]) {
             sys_free_string_vector(ctx, vector);

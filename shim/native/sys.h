@@ -51,14 +51,13 @@ uint8_t *sys_bytes(JSContext *ctx, JSValueConst buffer, JSValueConst offset, JSV
     int variable;                                                  \
     if (JS_ToInt32(ctx, &variable, argv[index])) return JS_EXCEPTION
 
-// A C string argument; free it with JS_FreeCString. A NUL inside is refused, since the kernel would stop there.
-#define SYS_STRING(variable, index)                                                     \
-    size_t variable##_length;                                                           \
-    const char *variable = JS_ToCStringLen(ctx, &variable##_length, argv[index]);       \
-    if (!variable) return JS_EXCEPTION;                                                 \
-    if (strlen(variable) != variable##_length) {                                        \
-        JS_FreeCString(ctx, variable);                                                  \
-        return JS_ThrowTypeError(ctx, "a NUL byte in an argument");                     \
-    }
+// A C string, to be freed with JS_FreeCString. One with a NUL inside is EINVAL, since the kernel would stop there.
+// NULL with an exception pending.
+const char *sys_string(JSContext *ctx, JSValueConst value, size_t *length);
+
+#define SYS_STRING(variable, index)                                          \
+    size_t variable##_length;                                                \
+    const char *variable = sys_string(ctx, argv[index], &variable##_length); \
+    if (!variable) return JS_EXCEPTION
 
 #endif

@@ -158,11 +158,9 @@ SYS_FUNCTION(sys_start_command) {
         JSValue fd = JS_GetPropertyUint32(ctx, argv[5], i);
         if (JS_ToInt32(ctx, &command.stdio[i], fd)) return JS_EXCEPTION;
     }
-    command.path = JS_ToCString(ctx, argv[1]);
-    command.cwd = JS_ToCString(ctx, argv[4]);
-    command.args = sys_string_vector(ctx, argv[2]);
-    command.env = sys_string_vector(ctx, argv[3]);
-    if (command.path && command.cwd && command.args && command.env) {
+    size_t length;
+    if ((command.path = sys_string(ctx, argv[1], &length)) && (command.cwd = sys_string(ctx, argv[4], &length)) &&
+        (command.args = sys_string_vector(ctx, argv[2])) && (command.env = sys_string_vector(ctx, argv[3]))) {
         pid_t pid = start_command(&command);
         if (pid > 0 && !command.failed_step) {
             result = JS_NewInt32(ctx, pid);

@@ -18,7 +18,7 @@ export interface BundleSpec {
 }
 
 interface OciSpec {
-  readonly annotations?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>> | null;
   readonly linux?: { readonly namespaces?: ReadonlyArray<{ readonly type: string; readonly path?: string }> };
 }
 
@@ -34,17 +34,36 @@ export function readBundleSpec(bundle: string, id: string): BundleSpec {
 export function parseBundleSpec(text: string | undefined, id: string): BundleSpec {
   // With sandbox_mode = "shim" containerd writes no spec for the sandbox, or an empty one.
   if (text === undefined || text === "" || text === "null") return { role: "sandbox", sandboxId: id, netnsPath: "" };
-  let spec: OciSpec;
-  try {
-    spec = JSON.parse(text);
-  } catch (error) {
-    throw new Error(`config.json: expected an OCI runtime spec in JSON: ${(error as Error).message}`);
-  }
+  const spec = parseSpec(text);
   const annotations = spec.annotations ?? {};
   const group = GROUP_ANNOTATIONS.map((name) => annotations[name]).find((value) => value);
   const netnsPath = spec.linux?.namespaces?.find(({ type }) => type === "network")?.path ?? "";
   if (annotations[CONTAINER_TYPE] === "sandbox") return { role: "sandbox", sandboxId: id, netnsPath };
   return { role: group && group !== id ? "container" : "lone", sandboxId: group ?? id, netnsPath };
+}
+
+/** Only what is read here is looked at; an OCI runtime checks the rest. */
+function parseSpec(text: string): OciSpec {
+  let spec: unknown;
+  try {
+    spec = JSON.parse(text);
+  } catch (error) {
+    throw new Error(`config.json: expected an OCI runtime spec in JSON: ${(error as Error).message}`);
+  }
+  const { annotations, linux } = isObject(spec) ? spec : { annotations: spec };
+  const namespaces = isObject(linux) ? (linux.namespaces ?? []) : [];
+  const wellFormed =
+    isObject(annotations ?? {}) &&
+    Object.values(annotations ?? {}).every((value) => typeof value === "string") &&
+    isObject(linux ?? {}) &&
+    Array.isArray(namespaces) &&
+    namespaces.every((namespace) => isObject(namespace) && typeof (namespace.path ?? "") === "string");
+  if (!isObject(spec) || !wellFormed) throw new Error("config.json: expected an OCI runtime spec");
+  return spec as OciSpec;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /**
@@ -62,7 +81,26 @@ export function writeBundleRecord(bundle: string, record: BundleRecord): void {
   writeTextAtomically(`${bundle}/${RECORD}`, JSON.stringify(record));
 }
 
+/** undefined where there is none. */
 export function readBundleRecord(bundle: string): BundleRecord | undefined {
-  const text = readTextIfThere(`${bundle}/${RECORD}`);
-  return text === undefined ? undefined : JSON.parse(text);
+  return parseBundleRecord(readTextIfThere(`${bundle}/${RECORD}`));
+}
+
+const ROLES: readonly unknown[] = ["sandbox", "container", "lone"] satisfies Role[];
+
+/** text: of the record; undefined where there is none. */
+export function parseBundleRecord(text: string | undefined): BundleRecord | undefined {
+  if (text === undefined) return undefined;
+  let record: unknown;
+  try {
+    record = JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${RECORD}: expected JSON: ${(error as Error).message}`);
+  }
+  const { role, sandboxId, netnsPath, sandboxer, socket } = isObject(record) ? record : {};
+  const texts = [sandboxId, netnsPath, sandboxer, socket];
+  if (!ROLES.includes(role) || texts.some((value) => typeof value !== "string")) {
+    throw new Error(`${RECORD}: expected what the command start has written there`);
+  }
+  return record as BundleRecord;
 }

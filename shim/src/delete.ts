@@ -43,12 +43,14 @@ function complain(text: string): void {
 
 async function remove({ id, namespace, bundle: named }: Flags): Promise<Uint8Array> {
   const bundle = named || sys.getcwd();
-  const record = readBundleRecord(bundle);
   const pid = Number(readTextIfThere(`${bundle}/init.pid`) ?? 0);
+  let sandboxer = "bundle's";
   try {
+    const record = readBundleRecord(bundle);
+    sandboxer = record?.sandboxer ?? sandboxer;
     if (record) await removeBySandboxer(id, namespace, record);
   } catch (error) {
-    complain(`the ${record?.sandboxer} sandboxer could not remove ${id}: ${(error as Error).message}`);
+    complain(`the ${sandboxer} sandboxer could not remove ${id}: ${(error as Error).message}`);
     await removeByRuntime(id, namespace, bundle);
   }
   await unmountAll(`${bundle}/rootfs`);

@@ -261,10 +261,10 @@ function requireId(id: string, field = "id"): void {
 
 function readSpec(bundle: string, id: string, { name, socket }: SandboxerChoice): BundleSpec {
   if (!sys.stat(bundle)) throw new StatusError(Code.NOT_FOUND, `bundle: ${bundle} does not exist`);
-  const record = readBundleRecord(bundle);
-  if (record) return record;
-  // With sandbox_mode = "shim" containerd does not call `start` for a pod's containers.
   try {
+    const record = readBundleRecord(bundle);
+    if (record) return record;
+    // With sandbox_mode = "shim" containerd does not call `start` for a pod's containers.
     const spec = readBundleSpec(bundle, id);
     writeBundleRecord(bundle, { ...spec, sandboxer: name, socket });
     return spec;

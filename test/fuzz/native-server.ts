@@ -14,6 +14,8 @@ export function nativeProgram(name: string): string {
 /** A process of ours that serves a socket. */
 export interface NativeServer {
   readonly pid: number;
+  /** A connection that stays open. */
+  readonly first: FramePeer;
   /** Throws when it has ended. */
   connect(): Promise<FramePeer>;
   /** Throws unless it lives, has no more descriptors open than it began with and `more`, and its log has no faults. */
@@ -25,8 +27,8 @@ export interface NativeServer {
 const FAULT = /an error that nothing handled|runtime error|Sanitizer/;
 const DEADLINE_MS = 5_000;
 
-/** Makes a first call, so that everything is there which stays. */
-export async function nativeServer(pid: number, socket: string, log: string, first: Call): Promise<NativeServer> {
+/** Makes first calls, so that everything is there which stays. */
+export async function nativeServer(pid: number, socket: string, log: string, calls: readonly Call[]): Promise<NativeServer> {
   const folder = `/proc/${pid}`;
   let before: readonly string[] = [];
   const status = (name: string) => new RegExp(`^${name}:\\s+(\\S+)`, "m").exec(statusText(folder))?.[1];
@@ -35,16 +37,16 @@ export async function nativeServer(pid: number, socket: string, log: string, fir
   const requireAlive = () => {
     if (!alive()) throw new Error(`process ${pid} has ended: ${report()}`);
   };
-  const server: NativeServer = {
+  const server = {
     pid,
+    first: undefined as unknown as FramePeer,
     async connect() {
       requireAlive();
       return new FramePeer(await connect(socket, { timeoutMs: DEADLINE_MS }));
     },
     async requireSound({ more = 0 } = {}) {
       requireAlive();
-      // The first call's own connection was open when they were counted.
-      const settled = () => descriptors(pid).length <= before.length - 1 + more;
+      const settled = () => descriptors(pid).length <= before.length + more;
       await waitUntil(settled, { what: "descriptors to be closed", timeoutMs: DEADLINE_MS }).catch(() => {
         throw new Error(`descriptors are left open: ${descriptors(pid).join(" ")}; before: ${before.join(" ")}`);
       });
@@ -52,14 +54,14 @@ export async function nativeServer(pid: number, socket: string, log: string, fir
     },
     residentKib: () => Number(status("VmRSS")),
     async kill() {
+      server.first.close();
       if (alive()) process.kill(pid, "SIGKILL");
       await waitUntil(() => !alive(), { what: `the end of process ${pid}`, timeoutMs: DEADLINE_MS });
     },
   };
-  const peer = await server.connect();
-  await peer.call(first);
+  server.first = await server.connect();
+  for (const call of calls) await server.first.call(call);
   before = descriptors(pid);
-  peer.close();
   return server;
 }
 

@@ -6,11 +6,12 @@ import { silentLogger as quiet } from "@kuasar/framework/log/logger";
 import { createTtrpcServer } from "@kuasar/framework/server/ttrpc-server";
 import { createNodeFixture, NAMESPACE } from "@kuasar/framework/testing/node-fixture";
 import { processTable } from "@kuasar/install/process-table";
-import { google, runtimeoptions } from "@kuasar/proto/containerd";
+import { containerd, google, runtimeoptions } from "@kuasar/proto/containerd";
 import { TaskService } from "@kuasar/proto/definitions";
-import { listen } from "ttrpc-ts/node";
-import type { Call } from "./frame-peer.ts";
+import { connect, listen } from "ttrpc-ts/node";
+import { type Call, FramePeer } from "./frame-peer.ts";
 import { type NativeServer, nativeProgram, nativeServer } from "./native-server.ts";
+import { sanitizerOptions } from "./sanitizer.ts";
 
 /** A question that every shim answers. */
 export const CONNECT: Call = {
@@ -52,7 +53,7 @@ export async function openShimStage(): Promise<ShimStage> {
   const socket = join(scratch, "sandboxer.sock");
   const listener = await listen(socket, (transport) => sandboxer.serve(transport));
   const flags = ["-namespace", NAMESPACE, "-address", join(scratch, "containerd.sock")];
-  const env = { PATH: process.env.PATH, TTRPC_ADDRESS: "", ...sanitizerOptions(scratch) };
+  const env = { PATH: process.env.PATH, TTRPC_ADDRESS: "", ...sanitizerOptions() };
 
   const stage: ShimStage = {
     scratch,
@@ -79,9 +80,11 @@ export async function openShimStage(): Promise<ShimStage> {
       const program = nativeProgram(SHIM);
       const options = { cwd, env, input: stage.options(), encoding: "utf8", timeout: 10_000 } as const;
       const address = execFileSync(program, [...flags, "-id", "pod", "start"], options);
-      const [pid] = stage.shims();
-      if (pid === undefined) throw new Error("the shim that was started is not there");
-      return nativeServer(pid, address.trim().replace("unix://", ""), join(cwd, "log"), CONNECT);
+      const path = address.trim().replace("unix://", "");
+      const peer = new FramePeer(await connect(path));
+      const { shimPid } = containerd.task.v2.ConnectResponse.decode((await peer.call(CONNECT)).payload);
+      peer.close();
+      return nativeServer(shimPid, path, join(cwd, "log"), [CONNECT]);
     },
     async clear() {
       for (const { namespace, id } of node.domain.registry.all()) await node.domain.sandboxes.shutdown(namespace, id);
@@ -99,13 +102,4 @@ export async function openShimStage(): Promise<ShimStage> {
     },
   };
   return stage;
-}
-
-/** For a build with sanitizers: their findings go where the shim's log is, and end the process. */
-export function sanitizerOptions(_scratch: string): NodeJS.ProcessEnv {
-  if (!process.env.KUASAR_FUZZ_PROGRAMS) return {};
-  return {
-    ASAN_OPTIONS: "detect_leaks=0:abort_on_error=0:handle_segv=1",
-    UBSAN_OPTIONS: "halt_on_error=1:print_stacktrace=1",
-  };
 }

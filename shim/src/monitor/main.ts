@@ -28,6 +28,7 @@ function detach(): void {
   sys.chdir("/");
   const nowhere = sys.open("/dev/null", sys.O_RDWR, 0);
   for (const fd of [0, 1, 2]) sys.dup2(nowhere, fd);
+  if (nowhere > 2) sys.close(nowhere);
 }
 
 function main(args: readonly string[]): void {

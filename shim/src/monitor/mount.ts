@@ -37,8 +37,10 @@ export async function mountAll(table: ProcessTable, mounts: readonly Mount[], ta
   }
 }
 
+/** The root itself is nobody's to mount on, nor to unmount with all that is below it. */
 function requireAbsolute(target: string): void {
-  if (!target.startsWith("/") || target.split("/").includes("..")) {
+  const names = target.split("/");
+  if (!target.startsWith("/") || names.includes("..") || names.every((name) => name === "" || name === ".")) {
     throw new StatusError(Code.INVALID_ARGUMENT, `target: expected an absolute path without "..", got ${target}`);
   }
 }

@@ -1,5 +1,6 @@
 import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
+import { readText } from "../platform/files.ts";
 import { unwatch, watch } from "../platform/loop.ts";
 import type { ProcessStdio } from "./stdio.ts";
 
@@ -41,10 +42,11 @@ export interface ProcessTable {
   /** A command's own end; the pid must have been started by us just now. */
   waitCommand(pid: number): Promise<number>;
   /**
-   * While `work` runs, the exit status of every unknown process is kept: `runc exec --detach` leaves a process behind
-   * that may have ended before anyone has read its pid.
+   * Runs `work`, which starts a process and adds it under the key; with "" it adds none. ALREADY_EXISTS where the key is
+   * taken, also by a start that is under way. Meanwhile the exit status of every unknown process is kept: one that
+   * `runc exec --detach` leaves behind may have ended before anyone has read its pid.
    */
-  keepingOrphans<T>(work: () => Promise<T>): Promise<T>;
+  starting<T>(key: string, work: () => Promise<T>): Promise<T>;
   /** Called with each process that exits. */
   onExit: (process: Process) => void;
 }
@@ -59,7 +61,8 @@ class Table implements ProcessTable {
   private readonly commands = new Map<number, (status: number) => void>();
   private readonly orphans = new Map<number, Exit>();
   private readonly waiters = new Map<string, Array<(process: Process) => void>>();
-  private orphanKeepers = 0;
+  private readonly startingKeys = new Set<string>();
+  private startsUnderWay = 0;
 
   onExit: (process: Process) => void = () => {};
 
@@ -88,6 +91,7 @@ class Table implements ProcessTable {
   }
 
   adopt(key: string, pid: number, startTime: number): Process {
+    if (this.byKey.has(key) || this.startingKeys.has(key)) throw keyExists(key);
     const pidfd = sys.pidfdOpen(pid);
     if (startTimeOf(pid) !== startTime) {
       sys.close(pidfd);
@@ -109,9 +113,7 @@ class Table implements ProcessTable {
   }
 
   private insert(process: Process): void {
-    if (this.byKey.has(process.key)) {
-      throw new StatusError(Code.ALREADY_EXISTS, `a process with the key ${process.key} exists`);
-    }
+    if (this.byKey.has(process.key)) throw keyExists(process.key);
     this.byKey.set(process.key, process);
   }
 
@@ -161,12 +163,15 @@ class Table implements ProcessTable {
     return new Promise((resolve) => this.commands.set(pid, resolve));
   }
 
-  async keepingOrphans<T>(work: () => Promise<T>): Promise<T> {
-    this.orphanKeepers++;
+  async starting<T>(key: string, work: () => Promise<T>): Promise<T> {
+    if (this.byKey.has(key) || this.startingKeys.has(key)) throw keyExists(key);
+    if (key !== "") this.startingKeys.add(key);
+    this.startsUnderWay++;
     try {
       return await work();
     } finally {
-      if (--this.orphanKeepers === 0) this.orphans.clear();
+      this.startingKeys.delete(key);
+      if (--this.startsUnderWay === 0) this.orphans.clear();
     }
   }
 
@@ -181,7 +186,7 @@ class Table implements ProcessTable {
       } else if (process) {
         this.byPid.delete(pid);
         this.exited(process, exitNow(status));
-      } else if (this.orphanKeepers > 0) {
+      } else if (this.startsUnderWay > 0) {
         this.orphans.set(pid, exitNow(status));
       }
     }
@@ -202,15 +207,23 @@ export function ownerOfKey(key: string): { id: string; exec: boolean } {
   return slash < 0 ? { id: key, exec: false } : { id: key.slice(slash + 1), exec: true };
 }
 
+function keyExists(key: string): StatusError {
+  return new StatusError(Code.ALREADY_EXISTS, `a process with the key ${key} exists`);
+}
+
 function exitNow(status: number): Exit {
   const [seconds, nanos] = sys.realtime();
   return { status, seconds, nanos };
 }
 
-/** Field 22 of /proc/PID/stat, in clock ticks since the boot: with the pid it names one process for ever. */
+/** Field 22 of /proc/PID/stat, in clock ticks since the boot: with the pid it names one process for ever. NaN once it is gone. */
 export function startTimeOf(pid: number): number {
-  const bytes = sys.readFile(`/proc/${pid}/stat`);
-  const text = sys.decodeUtf8(bytes, 0, bytes.byteLength);
+  let text = "";
+  try {
+    text = readText(`/proc/${pid}/stat`);
+  } catch {
+    // Whatever the kernel calls it, there is no such process any more.
+  }
   // The command's name may hold spaces and brackets; the fields start after the last one.
   return Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[19]);
 }

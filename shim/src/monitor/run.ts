@@ -37,15 +37,14 @@ export interface CommandResult {
 const NOTHING = new Uint8Array(0);
 
 /** Runs a command to its end, and takes over the process that it leaves behind. */
-export function runCommand(table: ProcessTable, command: Command, signal: CancelSignal): Promise<CommandResult> {
-  if (command.key && table.find(command.key)) {
-    throw new StatusError(Code.ALREADY_EXISTS, `a process with the key ${command.key} exists`);
-  }
+export async function runCommand(table: ProcessTable, command: Command, signal: CancelSignal): Promise<CommandResult> {
   if (Boolean(command.key) !== Boolean(command.pidFile)) {
     throw new StatusError(Code.INVALID_ARGUMENT, "key and pid_file: expected both or neither");
   }
   const path = requireProgram(command.argv, command.env);
-  return command.stdio ? runWithStdio(table, command, path, signal) : runCaptured(table, command, path, signal);
+  return table.starting(command.key, () =>
+    command.stdio ? runWithStdio(table, command, path, signal) : runCaptured(table, command, path, signal),
+  );
 }
 
 async function runCaptured(
@@ -77,21 +76,19 @@ async function runWithStdio(
   signal: CancelSignal,
 ): Promise<CommandResult> {
   const stdio = await open(command, table);
-  // One of an earlier try would be taken for this one's.
-  if (command.pidFile) removeIfThere(command.pidFile);
   try {
-    return await table.keepingOrphans(async () => {
-      const exitStatus = await start(table, command, path, stdio.child, signal);
-      stdio.closeChildEnds();
-      if (exitStatus !== 0 || !command.key) {
-        stdio.close();
-        return { exitStatus, stdout: NOTHING, stderr: NOTHING, pid: 0 };
-      }
-      const pid = readPidFile(command.pidFile);
-      stdio.terminal?.attach();
-      table.add(command.key, pid, stdio);
-      return { exitStatus, stdout: NOTHING, stderr: NOTHING, pid };
-    });
+    // One of an earlier try would be taken for this one's.
+    if (command.pidFile) removeIfThere(command.pidFile);
+    const exitStatus = await start(table, command, path, stdio.child, signal);
+    stdio.closeChildEnds();
+    if (exitStatus !== 0 || !command.key) {
+      stdio.close();
+      return { exitStatus, stdout: NOTHING, stderr: NOTHING, pid: 0 };
+    }
+    const pid = readPidFile(command.pidFile);
+    stdio.terminal?.attach();
+    table.add(command.key, pid, stdio);
+    return { exitStatus, stdout: NOTHING, stderr: NOTHING, pid };
   } catch (error) {
     stdio.close();
     throw error;

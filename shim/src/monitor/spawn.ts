@@ -6,7 +6,7 @@ import { requireProgram } from "./command-path.ts";
 import { enterEmptyRoot } from "./empty-root.ts";
 import { ownerOfKey, type ProcessTable } from "./process-table.ts";
 import { readOnlyProgram } from "./read-only-program.ts";
-import { openStdio, type StdioPaths } from "./stdio.ts";
+import { openStdio, type ProcessStdio, type StdioPaths } from "./stdio.ts";
 
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_NO_NEW_PRIVS = 38;
@@ -53,41 +53,50 @@ export interface SpawnSpec {
 }
 
 /** Starts a process that stays; answers with its pid when it has become its program. */
-export async function spawnProcess(table: ProcessTable, spec: SpawnSpec): Promise<number> {
-  if (table.find(spec.key)) throw new StatusError(Code.ALREADY_EXISTS, `a process with the key ${spec.key} exists`);
-  const plan = planNamespaces(spec.namespaces);
-  const path = requireProgram(spec.argv, spec.env);
-  const program = spec.emptyRoot ? readOnlyProgram(path) : path;
-  const cgroups = planCgroups(spec.cgroupProcs);
-  const owner = { ...ownerOfKey(spec.key), namespace: table.namespace };
-  const stdio = await openStdio(spec.stdio ?? {}, owner).catch((error) => {
-    closeCgroups(cgroups);
-    throw error;
+export function spawnProcess(table: ProcessTable, spec: SpawnSpec): Promise<number> {
+  return table.starting(spec.key, async () => {
+    const plan = planNamespaces(spec.namespaces);
+    const path = requireProgram(spec.argv, spec.env);
+    const program = spec.emptyRoot ? readOnlyProgram(path) : path;
+    const cgroups = planCgroups(spec.cgroupProcs);
+    try {
+      const stdio = await openStdio(spec.stdio ?? {}, { ...ownerOfKey(spec.key), namespace: table.namespace });
+      try {
+        const pid = await fork(spec, plan, cgroups, stdio, program);
+        table.add(spec.key, pid, stdio);
+        stdio.closeChildEnds();
+        return pid;
+      } catch (error) {
+        stdio.close();
+        if (!(error instanceof ChildError)) throw error;
+        throw new StatusError(Code.FAILED_PRECONDITION, `start ${path}: ${error.message}`);
+      }
+    } finally {
+      if (cgroups.unified >= 0) sys.close(cgroups.unified);
+    }
   });
+}
+
+async function fork(
+  spec: SpawnSpec,
+  plan: NamespacePlan,
+  cgroups: CgroupPlan,
+  stdio: ProcessStdio,
+  program: string | number,
+): Promise<number> {
   // The child of a new user namespace may go on when its parent has written who it is.
-  const gate = plan.flags & (NAMESPACE_FLAGS.user as number) ? sys.pipe() : undefined;
+  const gate = plan.flags & (NAMESPACE_FLAGS.user as number) ? new Gate() : undefined;
   try {
-    return await table.keepingOrphans(async () => {
-      const pid = await forkChild(
-        { flags: plan.flags, cgroup: cgroups.unified },
-        (report) => {
-          if (gate) waitAtGate(gate);
-          become(spec, plan, cgroups, stdio.child, program, report);
-        },
-        (child) => {
-          if (gate) openGate(gate, child, spec);
-        },
-      );
-      table.add(spec.key, pid, stdio);
-      stdio.closeChildEnds();
-      return pid;
-    });
-  } catch (error) {
-    stdio.close();
-    if (error instanceof ChildError) throw new StatusError(Code.FAILED_PRECONDITION, `start ${path}: ${error.message}`);
-    throw error;
+    return await forkChild(
+      { flags: plan.flags, cgroup: cgroups.unified },
+      (report) => {
+        gate?.wait();
+        become(spec, plan, cgroups, stdio.child, program, report);
+      },
+      (child) => gate?.open(child, spec),
+    );
   } finally {
-    closeCgroups(cgroups);
+    gate?.close();
   }
 }
 
@@ -103,25 +112,24 @@ interface CgroupPlan {
  * writes to cgroup.procs waits for an RCU grace period: 5 to 15 ms.
  */
 function planCgroups(files: readonly string[]): CgroupPlan {
-  const taskFiles: string[] = [];
-  let unified = -1;
-  for (const file of files) {
-    const folder = /^(\/.+)\/cgroup\.procs$/.exec(file)?.[1];
-    if (!folder || folder.split("/").includes("..")) {
-      throw new StatusError(
-        Code.INVALID_ARGUMENT,
-        `cgroup_procs: expected absolute paths of cgroup.procs, got ${file}`,
-      );
-    }
-    if (sys.stat(`${folder}/tasks`)) taskFiles.push(`${folder}/tasks`);
-    else if (unified < 0) unified = sys.open(folder, sys.O_RDONLY | sys.O_DIRECTORY, 0);
-    else throw new StatusError(Code.INVALID_ARGUMENT, `cgroup_procs: expected one of cgroup v2 at most, got ${files}`);
+  const folders = files.map(folderOfProcs);
+  const isUnified = (folder: string) => !sys.stat(`${folder}/tasks`);
+  const [unified, ...others] = folders.filter(isUnified);
+  if (others.length > 0) {
+    throw new StatusError(Code.INVALID_ARGUMENT, `cgroup_procs: expected one of cgroup v2 at most, got ${files}`);
   }
-  return { taskFiles, unified };
+  return {
+    taskFiles: folders.filter((folder) => folder !== unified).map((folder) => `${folder}/tasks`),
+    unified: unified === undefined ? -1 : sys.open(unified, sys.O_RDONLY | sys.O_DIRECTORY, 0),
+  };
 }
 
-function closeCgroups({ unified }: CgroupPlan): void {
-  if (unified >= 0) sys.close(unified);
+function folderOfProcs(file: string): string {
+  const folder = /^(\/.+)\/cgroup\.procs$/.exec(file)?.[1];
+  if (!folder || folder.split("/").includes("..")) {
+    throw new StatusError(Code.INVALID_ARGUMENT, `cgroup_procs: expected absolute paths of cgroup.procs, got ${file}`);
+  }
+  return folder;
 }
 
 interface NamespacePlan {
@@ -135,7 +143,7 @@ function planNamespaces(namespaces: readonly Namespace[]): NamespacePlan {
   let flags = 0;
   const joined: Array<{ flag: number; path: string }> = [];
   for (const { type, path } of namespaces) {
-    const flag = NAMESPACE_FLAGS[type];
+    const flag = Object.hasOwn(NAMESPACE_FLAGS, type) ? NAMESPACE_FLAGS[type] : undefined;
     if (flag === undefined) {
       const known = Object.keys(NAMESPACE_FLAGS).join(", ");
       throw new StatusError(Code.INVALID_ARGUMENT, `namespaces.type: expected one of ${known}, got ${type}`);
@@ -148,23 +156,36 @@ function planNamespaces(namespaces: readonly Namespace[]): NamespacePlan {
   return { flags, joined, joinsPid: joined.some(({ flag }) => flag === NAMESPACE_FLAGS.pid) };
 }
 
-function waitAtGate([read, write]: readonly [number, number]): void {
-  sys.close(write);
-  const buffer = new ArrayBuffer(1);
-  if (sys.read(read, buffer, 0, 1) !== 1) throw new Error("the parent could not set the user namespace up");
-}
+/** What a child waits at until its parent lets it go on. Closed before that, it tells the child that this failed. */
+class Gate {
+  private readonly ends = sys.pipe();
+  private closed = false;
 
-function openGate([read, write]: readonly [number, number], child: number, spec: SpawnSpec): void {
-  const lines = (mappings: readonly IdMapping[]) =>
-    mappings.map(({ containerId, hostId, size }) => `${containerId} ${hostId} ${size}\n`).join("");
-  sys.close(read);
-  try {
-    writeKernelFile(`/proc/${child}/uid_map`, lines(spec.uidMappings));
-    writeKernelFile(`/proc/${child}/gid_map`, lines(spec.gidMappings));
-    sys.write(write, new ArrayBuffer(1), 0, 1);
-  } finally {
-    // Closed without a byte, it tells the child that this failed.
+  /** In the child. */
+  wait(): void {
+    const [read, write] = this.ends;
     sys.close(write);
+    if (sys.read(read, new ArrayBuffer(1), 0, 1) !== 1)
+      throw new Error("the parent could not set the user namespace up");
+  }
+
+  open(child: number, { uidMappings, gidMappings }: SpawnSpec): void {
+    const lines = (mappings: readonly IdMapping[]) =>
+      mappings.map(({ containerId, hostId, size }) => `${containerId} ${hostId} ${size}\n`).join("");
+    try {
+      writeKernelFile(`/proc/${child}/uid_map`, lines(uidMappings));
+      writeKernelFile(`/proc/${child}/gid_map`, lines(gidMappings));
+      sys.write(this.ends[1], new ArrayBuffer(1), 0, 1);
+    } finally {
+      // Before anybody waits for the child.
+      this.close();
+    }
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    for (const end of this.ends) sys.close(end);
   }
 }
 

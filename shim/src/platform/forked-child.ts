@@ -15,12 +15,19 @@ export function forkChild(
   started: (pid: number) => void = () => {},
 ): Promise<number> {
   const [output, input] = sys.pipe();
-  const pid = sys.fork(flags, cgroup);
-  if (pid === 0) child(input, become);
+  let pid = -1;
+  let failure: unknown;
+  try {
+    pid = sys.fork(flags, cgroup);
+    if (pid === 0) child(input, become);
+    started(pid);
+  } catch (error) {
+    failure = error;
+  }
   sys.close(input);
-  started(pid);
-  // The pipe closes at the exec: an end without a word is success.
+  // The pipe closes at the exec, or with a child that there is not: an end without a word is success.
   return readAll(output).then((text) => {
+    if (failure !== undefined) throw new ChildError((failure as Error).message);
     let answered = pid;
     for (const line of text.split("\n")) {
       if (line.startsWith("pid ")) answered = Number(line.slice(4));

@@ -18,7 +18,7 @@ export async function forkChild(
     started(child.pid);
   } catch (error) {
     child.close();
-    throw error;
+    throw new ChildError((error as Error).message);
   }
   try {
     // The child's pid is known without its word.

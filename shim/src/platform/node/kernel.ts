@@ -83,7 +83,7 @@ export interface Kernel {
 export function bytesOf(argument: string | Uint8Array | Out): Uint8Array {
   if (argument instanceof Out) return argument.bytes;
   if (argument instanceof Uint8Array) return argument;
-  if (argument.includes("\0")) throw new TypeError("a NUL byte in an argument");
+  if (argument.includes("\0")) throw sysError(EINVAL, "a NUL byte in a string");
   return Buffer.from(`${argument}\0`);
 }
 
@@ -116,6 +116,7 @@ export function actingFor<T>(kernel: Kernel, action: () => T): T {
 }
 
 const EINTR = 4;
+const EINVAL = 22;
 
 /** The result, or the negative error number. */
 export function attempt(name: SystemCall, ...args: Argument[]): number {
