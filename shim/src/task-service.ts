@@ -15,7 +15,7 @@ import { encodeState } from "./task-state.ts";
 const api = containerd.task.v2;
 const TASK = "containerd.task.v2.Task";
 const EMPTY = new Uint8Array(0);
-/** The other requests have something else in the field where these have an exec id. */
+/** Those handed on that name an exec; the others have something else in the field where these have its id. */
 const WITH_EXEC_ID: ReadonlySet<string> = new Set(["State", "Kill", "ResizePty", "CloseIO"]);
 
 /** containerd.task.v2.Task as containerd calls it (api/runtime/task/v2/shim.proto), handed on to the sandboxer. */
@@ -69,15 +69,18 @@ class Service implements TaskService {
     return method ? method(payload, context) : this.forward(payload, context);
   }
 
-  /** Every request begins with the container's id; what comes second is the exec id in some of them only. */
+  /** Every request begins with the container's id. What comes second need not even be text. */
+  private id(payload: Uint8Array): string {
+    return api.ConnectRequest.decode(payload).id;
+  }
+
   private target(payload: Uint8Array): { id: string; execId: string } {
     return readRequest(api.StateRequest, payload);
   }
 
   private async forward(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
-    const { id, execId } = this.target(payload);
-    const task = this.parts.pod.task(id);
-    if (WITH_EXEC_ID.has(context.method)) task.process(execId);
+    const task = this.parts.pod.task(this.id(payload));
+    if (WITH_EXEC_ID.has(context.method)) task.process(this.target(payload).execId);
     const answer = task.role === "sandbox" && this.sandboxTask.handle(task, payload, context);
     // Asking twice for something that happens once is the sandboxer's to recognise; only questions are repeated.
     const repeatable = ["Pids", "Stats"].includes(context.method);
@@ -186,7 +189,7 @@ class Service implements TaskService {
    * before anyone has heard how it ended (runtime/v2/shim_load.go). One that has exited still has its pid.
    */
   private async pids(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
-    const { pid, exit } = this.parts.pod.task(this.target(payload).id).init;
+    const { pid, exit } = this.parts.pod.task(this.id(payload)).init;
     if (exit) return api.PidsResponse.encode({ processes: [{ pid }] });
     return this.forward(payload, context);
   }
@@ -231,12 +234,12 @@ class Service implements TaskService {
     publish: (task: PodTask) => void,
   ): Promise<Uint8Array> {
     const answer = await this.forward(payload, context);
-    publish(this.parts.pod.task(this.target(payload).id));
+    publish(this.parts.pod.task(this.id(payload)));
     return answer;
   }
 
   private async connect(payload: Uint8Array): Promise<Uint8Array> {
-    const task = this.parts.pod.tasks.get(this.target(payload).id);
+    const task = this.parts.pod.tasks.get(this.id(payload));
     return api.ConnectResponse.encode({ shimPid: sys.getpid(), taskPid: task?.init.pid ?? 0, version: "" });
   }
 
