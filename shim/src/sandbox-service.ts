@@ -4,6 +4,7 @@ import { remaining } from "./deadline.ts";
 import { readRequest } from "./request.ts";
 import type { ServiceParts } from "./service-parts.ts";
 
+const EMPTY = new Uint8Array(0);
 const SANDBOX = "containerd.runtime.sandbox.v1.Sandbox";
 
 /**
@@ -12,6 +13,14 @@ const SANDBOX = "containerd.runtime.sandbox.v1.Sandbox";
  */
 export interface SandboxService {
   handle(payload: Uint8Array, context: CallContext): Promise<Uint8Array>;
+}
+
+/**
+ * containerd asks for a sandbox that it was refused to be shut down, and means the shim. Told that there is no such
+ * sandbox it would go away itself, and leave the shim behind.
+ */
+function unlessNotFound(error: unknown): void {
+  if (!(error instanceof StatusError && error.code === Code.NOT_FOUND)) throw error;
 }
 
 export function createSandboxService({ pod, sandboxer, monitorAddress, onShutdown }: ServiceParts): SandboxService {
@@ -39,10 +48,11 @@ export function createSandboxService({ pod, sandboxer, monitorAddress, onShutdow
         case "WaitSandbox":
           return sandboxer.callUntilAnswered(SANDBOX, method, payload);
         case "ShutdownSandbox": {
-          const answer = await sandboxer.call(SANDBOX, method, payload, { ...remaining(context), repeatable: true });
+          const options = { ...remaining(context), repeatable: true };
+          await sandboxer.call(SANDBOX, method, payload, options).catch(unlessNotFound);
           pod.sandboxApi = false;
           onShutdown();
-          return answer;
+          return EMPTY;
         }
         default:
           return sandboxer.call(SANDBOX, method, payload, {
