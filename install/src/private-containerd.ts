@@ -102,7 +102,8 @@ const recordName = "private-containerd.json";
 export async function createPrivateContainerd(options: PrivateContainerdOptions): Promise<PrivateContainerd> {
   const layout = containerdLayout(options.directory);
   checkSocketPaths(layout);
-  mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  // As /run/containerd: who runs in a user namespace passes through here to its root.
+  mkdirSync(options.directory, { recursive: true, mode: 0o711 });
   const present = readdirSync(options.directory);
   if (present.length > 0)
     throw new Error(`${options.directory}: expected an empty folder, found ${present.join(", ")}`);

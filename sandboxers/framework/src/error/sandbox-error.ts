@@ -45,6 +45,10 @@ export function failedPrecondition(message: string): SandboxError {
   return new SandboxError(ErrorCode.FAILED_PRECONDITION, message);
 }
 
+export function unimplemented(message: string): SandboxError {
+  return new SandboxError(ErrorCode.UNIMPLEMENTED, message);
+}
+
 export function unavailable(message: string, cause?: unknown): SandboxError {
   return new SandboxError(ErrorCode.UNAVAILABLE, message, cause === undefined ? undefined : { cause });
 }

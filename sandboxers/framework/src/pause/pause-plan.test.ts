@@ -29,6 +29,7 @@ const POD: PodConfig = {
   hostNetwork: false,
   hostPid: false,
   hostIpc: false,
+  userNamespace: false,
   supplementalGroups: [],
 };
 
@@ -68,12 +69,22 @@ describe("the pause process of a pod", () => {
     expect(plan.resources).to.deep.equal({ cpu: { shares: 2 } });
   });
 
-  it("shares the host's namespaces where the pod does, and then never names the host", () => {
-    const config = { ...POD, hostNetwork: true, hostPid: true, hostIpc: true };
+  it("shares the host's namespaces where the pod does", () => {
+    const config = { ...POD, hostname: "", hostNetwork: true, hostPid: true, hostIpc: true };
     const plan = planFromPodConfig(config, "abc", "");
     expect(plan.namespaces).to.deep.equal([{ type: "mount", path: "" }]);
-    expect(plan.hostname).to.equal("");
-    expect(planFromSpec({ hostname: "web", linux: { namespaces: [] } }, "abc").hostname).to.equal("");
+  });
+
+  it("is refused a name that would be the host's", () => {
+    const refusal = 'sandbox abc: unable to set hostname "web" without a private UTS namespace';
+    expect(() => planFromPodConfig({ ...POD, hostNetwork: true }, "abc", "")).to.throw(refusal);
+    expect(() => planFromSpec({ hostname: "web", linux: { namespaces: [] } }, "abc")).to.throw(refusal);
+    expect(() => planFromSpec({ domainname: "org", linux: { namespaces: [] } }, "abc")).to.throw(/domainname "org"/);
+  });
+
+  it("is refused a user namespace that nobody has prepared anything for", () => {
+    const config = { ...POD, userNamespace: true };
+    expect(() => planFromPodConfig(config, "abc", "/var/run/netns/cni-1")).to.throw(/user namespace/);
   });
 
   it("always has a mount namespace, since its root is empty", () => {
@@ -86,7 +97,7 @@ describe("the pause process of a pod", () => {
 
   it("is refused for a sysctl that would change the host", () => {
     const plan = (sysctls: Record<string, string>, hostNetwork = false) =>
-      planFromPodConfig({ ...POD, sysctls, hostNetwork }, "abc", "/var/run/netns/cni-1");
+      planFromPodConfig({ ...POD, sysctls, hostNetwork, hostname: "" }, "abc", "/var/run/netns/cni-1");
     for (const name of [
       "vm.swappiness",
       "kernel.pid_max",

@@ -1,6 +1,7 @@
 import { podCgroupsPath, resolveCgroupsPath } from "../cgroup/cgroups-path.ts";
-import { failedPrecondition } from "../error/sandbox-error.ts";
+import { failedPrecondition, unimplemented } from "../error/sandbox-error.ts";
 import type { Namespace } from "../monitor/monitor.ts";
+import { checkHostNames } from "./host-names.ts";
 import type { PausePlan } from "./pause-plan.ts";
 import type { PodConfig } from "./pod-config.ts";
 import { checkSysctls } from "./sysctls.ts";
@@ -14,6 +15,14 @@ const PAUSE_CPU_SHARES = 2;
  * Contract: containerd's `pkg/cri/sbserver/podsandbox/sandbox_run_linux.go`, which makes the spec in the other mode.
  */
 export function planFromPodConfig(config: PodConfig, id: string, netnsPath: string): PausePlan {
+  // containerd has made the network namespace and the root file systems by now, and both are the host's user's: in a user
+  // namespace nothing could be done with them. To go on without one would be a pod less confined than was asked for.
+  if (config.userNamespace) {
+    throw unimplemented(
+      `sandbox ${id} asks for a user namespace, for which containerd prepares nothing with sandbox_mode = "shim"; ` +
+        "use its default mode",
+    );
+  }
   const namespaces: Namespace[] = [{ type: "mount", path: "" }];
   if (!config.hostNetwork) {
     if (netnsPath === "") {
@@ -28,12 +37,13 @@ export function planFromPodConfig(config: PodConfig, id: string, netnsPath: stri
     namespaces.push({ type: "ipc", path: "" });
   }
   checkSysctls(config.sysctls, namespaces, id);
+  const names = { hostname: config.hostname, domainname: "" };
+  checkHostNames(names, namespaces, id);
   return {
     namespaces,
     uidMappings: [],
     gidMappings: [],
-    hostname: config.hostNetwork ? "" : config.hostname,
-    domainname: "",
+    ...names,
     sysctls: config.sysctls,
     cgroup: resolveCgroupsPath(podCgroupsPath(config.cgroupParent, id)),
     resources: { cpu: { shares: PAUSE_CPU_SHARES } },

@@ -3,6 +3,7 @@ import { invalidArgument } from "../error/sandbox-error.ts";
 import { quote } from "../identifier/identifier.ts";
 import type { IdMapping, Namespace } from "../monitor/monitor.ts";
 import type { OciIdMapping, OciSpec } from "../oci/spec.ts";
+import { checkHostNames } from "./host-names.ts";
 import type { PausePlan } from "./pause-plan.ts";
 import { checkSysctls } from "./sysctls.ts";
 
@@ -22,8 +23,8 @@ export function planFromSpec(spec: OciSpec, id: string): PausePlan {
   }
   const sysctls = linux.sysctl ?? {};
   checkSysctls(sysctls, namespaces, id);
-  // The host's own name must not be touched, whatever the spec says.
-  const ownUts = namespaces.some(({ type }) => type === "uts");
+  const { hostname = "", domainname = "" } = spec;
+  checkHostNames({ hostname, domainname }, namespaces, id);
   const user = spec.process?.user ?? {};
   const oomScoreAdj = spec.process?.oomScoreAdj;
   const resources = linux.resources;
@@ -31,8 +32,8 @@ export function planFromSpec(spec: OciSpec, id: string): PausePlan {
     namespaces,
     uidMappings: (linux.uidMappings ?? []).map(toIdMapping),
     gidMappings: (linux.gidMappings ?? []).map(toIdMapping),
-    hostname: ownUts ? (spec.hostname ?? "") : "",
-    domainname: ownUts ? (spec.domainname ?? "") : "",
+    hostname,
+    domainname,
     sysctls,
     cgroup: resolveCgroupsPath(linux.cgroupsPath ?? ""),
     ...(resources && { resources: { ...pick(resources) } }),

@@ -7,6 +7,8 @@ export interface PodConfig {
   readonly hostNetwork: boolean;
   readonly hostPid: boolean;
   readonly hostIpc: boolean;
+  /** Whether the pod is to have a user namespace of its own. */
+  readonly userNamespace: boolean;
   readonly runAsUser?: number;
   readonly runAsGroup?: number;
   readonly supplementalGroups: readonly number[];

@@ -225,13 +225,16 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
 
     status(namespace, id) {
       const { record, tasks: held } = registry.get(namespace, id);
-      const info = {
+      const { pid, createdAt, exit } = record;
+      const details = {
+        pid,
         state: record.state,
         monitor: record.monitorAddress,
-        orphaned: String(record.orphaned === true),
-        tasks: [...held.keys()].join(" "),
+        orphaned: record.orphaned === true,
+        tasks: [...held.keys()],
       };
-      const { pid, createdAt, exit } = record;
+      // As CRI's own: one entry of this name, whose JSON `crictl inspectp` shows.
+      const info = { info: JSON.stringify(details) };
       return { pid, state: criState(record.state), createdAt, ...(exit && { exit }), info };
     },
 

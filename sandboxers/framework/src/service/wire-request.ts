@@ -50,8 +50,8 @@ function toPodConfig(bytes: Uint8Array): PodConfig {
     throw invalidArgument(`the pod sandbox config cannot be decoded: ${errorText(error)}`);
   }
   const security = config.linux?.securityContext;
-  const { network, pid, ipc } = security?.namespaceOptions ?? {};
-  const { NODE } = runtime.v1.NamespaceMode;
+  const { network, pid, ipc, usernsOptions } = security?.namespaceOptions ?? {};
+  const { NODE, POD } = runtime.v1.NamespaceMode;
   const dns = config.dnsConfig;
   return {
     hostname: config.hostname,
@@ -61,6 +61,7 @@ function toPodConfig(bytes: Uint8Array): PodConfig {
     hostNetwork: network === NODE,
     hostPid: pid === NODE,
     hostIpc: ipc === NODE,
+    userNamespace: usernsOptions?.mode === POD,
     ...(security?.runAsUser && { runAsUser: security.runAsUser.value }),
     ...(security?.runAsGroup && { runAsGroup: security.runAsGroup.value }),
     supplementalGroups: security?.supplementalGroups ?? [],
