@@ -1,11 +1,14 @@
 import * as grpc from "@grpc/grpc-js";
+import type { runtime } from "@kuasar/proto/cri";
 import { ImageService, RuntimeService } from "@kuasar/proto/cri-definitions";
-import { type UnaryStub, unaryStub } from "@kuasar/proto/grpc";
+import { grpcService, type UnaryStub, unaryStub } from "@kuasar/proto/grpc";
 
 /** The Container Runtime Interface, runtime.v1 of api.proto (k8s.io/cri-api), over one connection that stays. */
 export interface CriClient {
   readonly runtime: UnaryStub<typeof RuntimeService>;
   readonly images: UnaryStub<typeof ImageService>;
+  /** GetContainerEvents: each event as it comes, until the returned function is called. */
+  onContainerEvent(listener: (event: runtime.v1.ContainerEventResponse) => void): () => void;
   /** Whether the runtime says it can take pods, their network included. Throws where nobody answers. */
   ready(): Promise<boolean>;
   close(): void;
@@ -36,6 +39,14 @@ export function connectCri(socket: string, options: CriClientOptions = {}): CriC
   return {
     runtime,
     images: unaryStub(ImageService, call),
+    onContainerEvent(listener) {
+      const { path, requestSerialize, responseDeserialize } = grpcService(RuntimeService).getContainerEvents;
+      const stream = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {});
+      stream.on("data", listener);
+      // Also how it ends when nobody listens any more; events that are missed show themselves as missing.
+      stream.on("error", () => undefined);
+      return () => stream.cancel();
+    },
     async ready() {
       const conditions = (await runtime.status({})).status?.conditions ?? [];
       return conditions.length > 0 && conditions.every((condition) => condition.status);

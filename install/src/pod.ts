@@ -17,7 +17,22 @@ export interface PodOptions {
   readonly logDirectory?: string;
   readonly hostname?: string;
   readonly annotations?: Readonly<Record<string, string>>;
+  /** Has the last word on the config: for what has no option of its own. */
+  readonly configure?: (config: PodConfig) => void;
 }
+
+/** CRI's configs, with the parts that are always there. */
+export type PodConfig = runtime.v1.IPodSandboxConfig & {
+  linux: runtime.v1.ILinuxPodSandboxConfig & {
+    securityContext: runtime.v1.ILinuxSandboxSecurityContext & { namespaceOptions: runtime.v1.INamespaceOption };
+  };
+};
+export type ContainerConfig = runtime.v1.IContainerConfig & {
+  linux: runtime.v1.ILinuxContainerConfig & {
+    resources: runtime.v1.ILinuxContainerResources;
+    securityContext: runtime.v1.ILinuxContainerSecurityContext & { namespaceOptions: runtime.v1.INamespaceOption };
+  };
+};
 
 export interface ContainerOptions {
   readonly name?: string;
@@ -28,6 +43,8 @@ export interface ContainerOptions {
   /** File below the pod's log directory. Default: the name with ".log". */
   readonly logPath?: string;
   readonly memoryLimitBytes?: number;
+  /** Has the last word on the config: for what has no option of its own. */
+  readonly configure?: (config: ContainerConfig) => void;
 }
 
 export interface ExecResult {
@@ -43,9 +60,9 @@ export const sleepCommand: readonly string[] = [
   "trap 'exit 0' TERM; while :; do sleep 1000 & wait $!; done",
 ];
 
-export function podConfig(options: PodOptions): runtime.v1.IPodSandboxConfig {
+export function podConfig(options: PodOptions): PodConfig {
   const uid = randomBytes(8).toString("hex");
-  return {
+  const config: PodConfig = {
     metadata: { name: options.name ?? `pod-${uid}`, uid, namespace: "default", attempt: 0 },
     // A pod on the host's network has the host's name; CRI leaves it to the caller to say so.
     hostname: options.network === "cni" ? (options.hostname ?? "pod") : "",
@@ -53,11 +70,13 @@ export function podConfig(options: PodOptions): runtime.v1.IPodSandboxConfig {
     annotations: { ...options.annotations },
     linux: { cgroupParent: options.cgroupParent ?? "", securityContext: { namespaceOptions: namespaces(options) } },
   };
+  options.configure?.(config);
+  return config;
 }
 
-export function containerConfig(pod: PodOptions, options: ContainerOptions = {}): runtime.v1.IContainerConfig {
+export function containerConfig(pod: PodOptions, options: ContainerOptions = {}): ContainerConfig {
   const name = options.name ?? `container-${randomBytes(4).toString("hex")}`;
-  return {
+  const config: ContainerConfig = {
     metadata: { name, attempt: 0 },
     image: { image: options.image ?? busyboxReference },
     command: [...(options.command ?? sleepCommand)],
@@ -69,6 +88,8 @@ export function containerConfig(pod: PodOptions, options: ContainerOptions = {})
       securityContext: { namespaceOptions: namespaces(pod) },
     },
   };
+  options.configure?.(config);
+  return config;
 }
 
 function namespaces(options: PodOptions): runtime.v1.INamespaceOption {
@@ -85,7 +106,7 @@ export class Pod {
     private readonly cri: CriClient,
     readonly id: string,
     readonly options: PodOptions,
-    private readonly config: runtime.v1.IPodSandboxConfig,
+    private readonly config: PodConfig,
   ) {}
 
   /** RunPodSandbox. */

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -41,6 +41,7 @@ export class Lab {
     const parts = await labParts();
     const program = runtimeCase.sandboxer ? programPath("runc-sandboxer") : undefined;
     const directory = await mkdtemp(join(tmpdir(), "kuasar-test-"));
+    chmodSync(directory, 0o711);
     const socket = join(directory, "sandboxer.sock");
     mkdirSync(join(directory, PROGRAMS));
     writeFileSync(join(directory, runtimeOptions), stringify({ socket, runtime: variant.runtime }));
