@@ -10,6 +10,8 @@ export function systemdUnit({ kind, socket, directory }: SandboxerKind, program:
   return `[Unit]
 Description=Kuasar ${kind} sandboxer
 Before=containerd.service
+# However often it ends, it is started again: the node's pods depend on it.
+StartLimitIntervalSec=0
 
 [Service]
 Type=notify

@@ -6,6 +6,7 @@ import { labParts } from "@kuasar/install/parts";
 import { createPrivateContainerd, type PrivateContainerd } from "@kuasar/install/private-containerd";
 import { programDirectory, programPath } from "@kuasar/install/programs";
 import { SandboxerProcess } from "@kuasar/install/sandboxer-process";
+import { stringify } from "smol-toml";
 
 /** One side of the comparison. */
 export interface Contestant {
@@ -29,16 +30,19 @@ export interface Arena {
 
 const stock = { type: "io.containerd.runc.v2", shim: "containerd-shim-runc-v2", ctrFlags: [], sandboxerPid: undefined };
 
-/**
- * One containerd with both runtimes, so that they are measured side by side.
- *
- * @param againstItself takes containerd's shim as the candidate too: what differs then is the machine's noise
- */
-export async function openArena(againstItself: boolean): Promise<Arena> {
+export interface ArenaOptions {
+  /** Takes containerd's shim as the candidate too: what differs then is the machine's noise. */
+  readonly itself: boolean;
+  /** What runs the candidate's containers. The baseline's are run by runc. */
+  readonly runtime: "runc" | "crun";
+}
+
+/** One containerd with both runtimes, so that they are measured side by side. */
+export async function openArena({ itself, runtime }: ArenaOptions): Promise<Arena> {
   const parts = await labParts();
   const directory = await mkdtemp(join(tmpdir(), "kuasar-bench-"));
   const socket = join(directory, "sandboxer.sock");
-  const sandboxer = againstItself
+  const sandboxer = itself
     ? undefined
     : new SandboxerProcess({
         program: programPath("runc-sandboxer"),
@@ -48,7 +52,7 @@ export async function openArena(againstItself: boolean): Promise<Arena> {
       });
   const optionsFile = join(directory, "runtime-options.toml");
   const candidateEntry: RuntimeEntry = sandboxer
-    ? { runtime_type: "io.containerd.kuasar.v2", options: { socket } }
+    ? { runtime_type: "io.containerd.kuasar.v2", options: { socket, runtime } }
     : { runtime_type: stock.type };
   const containerd = await createPrivateContainerd({
     directory: join(directory, "containerd"),
@@ -63,7 +67,7 @@ export async function openArena(againstItself: boolean): Promise<Arena> {
     if (remains.length > 0) throw new Error(`left over after the bench:\n${remains.join("\n")}`);
   };
   try {
-    await writeFile(optionsFile, `socket = ${JSON.stringify(socket)}\n`);
+    await writeFile(optionsFile, stringify({ socket, runtime }));
     await sandboxer?.start();
     await containerd.start();
     await containerd.importImages();

@@ -54,7 +54,7 @@ export function qemuArguments(machine: VirtualMachine): string[] {
   return [
     ["-machine", "q35"],
     ["-accel", "tcg,thread=multi,tb-size=512"],
-    ["-cpu", machine.nestedKvm ? "EPYC,+svm" : "max"],
+    ["-cpu", machine.nestedKvm ? "EPYC,+svm" : "Nehalem"],
     ["-smp", String(machine.cpus)],
     ["-m", String(machine.memoryMiB)],
     ["-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"],
