@@ -1,8 +1,9 @@
 import { join } from "node:path";
-import { hierarchies } from "@kuasar/framework/cgroup/hierarchies";
+import { type Hierarchies, hierarchies } from "@kuasar/framework/cgroup/hierarchies";
 import { signalMembers } from "@kuasar/framework/cgroup/members";
 import { createPodCgroup } from "@kuasar/framework/cgroup/pod-cgroup";
 import { removeCgroup } from "@kuasar/framework/cgroup/remove-cgroup";
+import { startScope } from "@kuasar/framework/cgroup/systemd-scope";
 import { ErrorCode, invalidArgument, isCode } from "@kuasar/framework/error/sandbox-error";
 import type { Logger } from "@kuasar/framework/log/logger";
 import { readSpec } from "@kuasar/framework/oci/read-spec";
@@ -17,6 +18,7 @@ import type { Sandboxer, SandboxRequest } from "@kuasar/framework/sandbox/sandbo
 import type { JsonObject } from "@kuasar/framework/store/json";
 import { pauseProgram, type RuncConfig } from "./config.ts";
 import { parseRuncOptions } from "./options/parse-options.ts";
+import type { RuncOptions } from "./options/runc-options.ts";
 import { createRuntimeChoice } from "./runtime-choice.ts";
 import { createRuncTasks } from "./task/runc-tasks.ts";
 
@@ -54,8 +56,20 @@ export function createRuncSandboxer(config: RuncConfig, log: Logger): Sandboxer 
       if (plan === undefined) {
         return 0;
       }
-      const procs = plan.cgroup === "" ? [] : createPodCgroup(hierarchies(), plan.cgroup, plan.resources);
-      return await sandbox.monitor.spawn(pauseSpawnRequest(sandbox.id, pauseProgram(config), plan, procs));
+      const all = hierarchies();
+      const scope = isScope(sandbox, plan, all);
+      const procs = plan.cgroup === "" || scope ? [] : createPodCgroup(all, plan.cgroup, plan.resources);
+      const pid = await sandbox.monitor.spawn(pauseSpawnRequest(sandbox.id, pauseProgram(config), plan, procs));
+      if (scope) {
+        try {
+          await startScope(sandbox.monitor, plan.cgroup, pid, plan.resources);
+        } catch (error) {
+          await endPause(sandbox);
+          await sandbox.monitor.release(sandbox.id);
+          throw error;
+        }
+      }
+      return pid;
     },
 
     async wait(sandbox) {
@@ -64,16 +78,7 @@ export function createRuncSandboxer(config: RuncConfig, log: Logger): Sandboxer 
     },
 
     // A pause process has nothing to put in order, so there is nothing to be gained by waiting for it.
-    async stop(sandbox) {
-      try {
-        await sandbox.monitor.signal(sandbox.id, SIGKILL);
-        await sandbox.monitor.wait(sandbox.id);
-      } catch (error) {
-        if (!isCode(error, ErrorCode.NOT_FOUND)) {
-          throw error;
-        }
-      }
-    },
+    stop: endPause,
 
     async remove(sandbox) {
       const plan = pausePlanOf(sandbox);
@@ -93,6 +98,26 @@ export function createRuncSandboxer(config: RuncConfig, log: Logger): Sandboxer 
       }
     },
   };
+}
+
+/**
+ * Whether the pod's cgroup is systemd's to make. On cgroup v1, where systemd has a hierarchy of its own beside the
+ * controllers', it is made like any other.
+ */
+function isScope({ record }: Sandbox, { cgroup }: PausePlan, { mode }: Hierarchies): boolean {
+  const options = record.engine.options as RuncOptions | undefined;
+  return mode === "unified" && options?.systemdCgroup === true && cgroup.endsWith(".scope");
+}
+
+async function endPause({ id, monitor }: Sandbox): Promise<void> {
+  try {
+    await monitor.signal(id, SIGKILL);
+    await monitor.wait(id);
+  } catch (error) {
+    if (!isCode(error, ErrorCode.NOT_FOUND)) {
+      throw error;
+    }
+  }
 }
 
 /** A cgroup that is plainly the pod's own holds its pause process, or what should not be there any more. */
