@@ -1,3 +1,4 @@
+import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
 import type { Role } from "./bundle.ts";
 import type { OomWatch } from "./oom-watch.ts";
@@ -88,11 +89,18 @@ export class PodTask {
   }
 }
 
+/** A container that has been deleted, and what was answered. */
+interface DeletedTask {
+  readonly task: PodTask;
+  readonly answer: Uint8Array;
+}
+
 /** What one shim process serves: a sandbox, and its containers. */
 export class Pod {
   readonly tasks = new Map<string, PodTask>();
-  /** Answers of Deletes whose caller had gone by then, under "id/exec id". */
-  readonly deleted = new Map<string, Uint8Array>();
+  /** Answers of Deletes of execs whose caller had gone by then, under "id/exec id". */
+  readonly deletedExecs = new Map<string, Uint8Array>();
+  private readonly deleted = new Map<string, DeletedTask>();
   /** Made through the Sandbox API (sandbox_mode = "shim"): ends with ShutdownSandbox, not with its last task. */
   sandboxApi = false;
 
@@ -106,5 +114,30 @@ export class Pod {
     const task = this.tasks.get(id);
     if (!task) throw new StatusError(Code.NOT_FOUND, "container not created");
     return task;
+  }
+
+  add(task: PodTask): void {
+    this.deleted.delete(task.id);
+    this.tasks.set(task.id, task);
+  }
+
+  /**
+   * A container has been deleted. Its end is known for as long as its bundle is there: a containerd that was killed
+   * before it took the answer and removed the bundle asks again, from the beginning.
+   */
+  remove(task: PodTask, answer: Uint8Array): void {
+    for (const [id, { task: former }] of this.deleted) if (!sys.stat(former.bundle)) this.deleted.delete(id);
+    this.tasks.delete(task.id);
+    this.deleted.set(task.id, { task, answer });
+  }
+
+  /** What was answered to the container's Delete, if it has been deleted and not made again. */
+  deletedTask(id: string): DeletedTask | undefined {
+    return this.tasks.has(id) ? undefined : this.deleted.get(id);
+  }
+
+  /** As task, but also one that has been deleted. */
+  presentOrDeleted(id: string): PodTask {
+    return this.deletedTask(id)?.task ?? this.task(id);
   }
 }

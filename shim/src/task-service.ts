@@ -5,7 +5,7 @@ import { type BundleSpec, readBundleRecord, readBundleSpec, writeBundleRecord } 
 import { remaining } from "./deadline.ts";
 import { requireIdentifier } from "./identifier.ts";
 import { watchOom } from "./oom-watch.ts";
-import { PodTask } from "./pod.ts";
+import { type PodProcess, PodTask } from "./pod.ts";
 import { readRequest } from "./request.ts";
 import { createSandboxTask, type SandboxTask } from "./sandbox-task.ts";
 import type { SandboxerChoice } from "./sandboxer-choice.ts";
@@ -102,7 +102,7 @@ class Service implements TaskService {
     const { stdin, stdout, stderr, terminal } = request;
     const task = new PodTask(request.id, spec.role, request.bundle, { stdin, stdout, stderr, terminal });
     // In the table before anything is made: an id is taken while its Create is under way.
-    pod.tasks.set(task.id, task);
+    pod.add(task);
     try {
       task.init.pid = await this.make(task, spec, request, payload);
     } catch (error) {
@@ -175,12 +175,12 @@ class Service implements TaskService {
 
   private async state(payload: Uint8Array): Promise<Uint8Array> {
     const { id, execId } = this.target(payload);
-    return encodeState(this.parts.pod.task(id).process(execId));
+    return encodeState(this.parts.pod.presentOrDeleted(id).process(execId));
   }
 
   private async wait(payload: Uint8Array): Promise<Uint8Array> {
     const { id, execId } = this.target(payload);
-    const { status, exitedAt } = await this.parts.pod.task(id).process(execId).exited();
+    const { status, exitedAt } = await this.parts.pod.presentOrDeleted(id).process(execId).exited();
     return api.WaitResponse.encode({ exitStatus: status, exitedAt });
   }
 
@@ -189,7 +189,7 @@ class Service implements TaskService {
    * before anyone has heard how it ended (runtime/v2/shim_load.go). One that has exited still has its pid.
    */
   private async pids(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
-    const { pid, exit } = this.parts.pod.task(this.id(payload)).init;
+    const { pid, exit } = this.parts.pod.presentOrDeleted(this.id(payload)).init;
     if (exit) return api.PidsResponse.encode({ processes: [{ pid }] });
     return this.forward(payload, context);
   }
@@ -197,17 +197,19 @@ class Service implements TaskService {
   private async delete(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
     const { pod, events } = this.parts;
     const { id, execId } = this.target(payload);
-    const forgotten = pod.deleted.get(`${id}/${execId}`);
-    if (forgotten) {
-      pod.deleted.delete(`${id}/${execId}`);
-      return forgotten;
+    const before = execId === "" ? pod.deletedTask(id)?.answer : pod.deletedExecs.get(`${id}/${execId}`);
+    if (before) {
+      pod.deletedExecs.delete(`${id}/${execId}`);
+      return before;
     }
     const task = pod.task(id);
     const process = task.process(execId);
-    const answer = await this.remove(task, execId, payload);
+    const answer = await this.remove(process, payload);
     if (execId !== "") {
       task.execs.delete(execId);
-    } else if (pod.tasks.delete(id)) {
+      // Nobody has heard the answer: whoever asks again shall.
+      if (context.signal.aborted) pod.deletedExecs.set(`${id}/${execId}`, answer);
+    } else if (pod.tasks.get(id) === task) {
       // It ends with its cgroup, which may be another's as well.
       task.oomWatch?.close();
       const { pid, exitStatus, exitedAt } = api.DeleteResponse.decode(answer);
@@ -216,16 +218,24 @@ class Service implements TaskService {
         status: exitStatus,
         exitedAt: { seconds: exitedAt?.seconds ?? 0, nanos: exitedAt?.nanos ?? 0 },
       };
+      pod.remove(task, answer);
       events.deleted(task);
     }
-    // Nobody has heard the answer: whoever asks again shall.
-    if (context.signal.aborted) pod.deleted.set(`${id}/${execId}`, answer);
     return answer;
   }
 
-  private remove(task: PodTask, execId: string, payload: Uint8Array): Promise<Uint8Array> {
+  private async remove(process: PodProcess, payload: Uint8Array): Promise<Uint8Array> {
+    const { task, execId } = process;
     const forward = () => this.parts.sandboxer.call(TASK, "Delete", payload, { repeatable: true });
-    return execId !== "" || task.role === "container" ? forward() : this.sandboxTask.delete(task, forward);
+    try {
+      return await (execId !== "" || task.role === "container" ? forward() : this.sandboxTask.delete(task, forward));
+    } catch (error) {
+      // The sandbox has been removed, and all of its containers with it: how they ended is known here.
+      const gone = error instanceof StatusError && error.code === Code.NOT_FOUND;
+      if (!gone || process.pid === 0) throw error;
+      const { status, exitedAt } = await process.exited();
+      return api.DeleteResponse.encode({ pid: process.pid, exitStatus: status, exitedAt });
+    }
   }
 
   private async change(

@@ -21,6 +21,8 @@ export class Calls {
   readonly counts = new Map<string, CallCounts>();
   /** What callers were told when a fault came between, with how often. */
   readonly texts = new Map<string, number>();
+  /** By pod: what has been told of it already. */
+  private readonly told = new WeakMap<PodModel, Set<string>>();
 
   constructor(
     readonly faults: FaultLog,
@@ -55,7 +57,10 @@ export class Calls {
     }
     const met = this.faults.met(pod, began);
     if (met.length === 0 && !pod.condemned) {
-      this.findings.add("failure without a fault", text, pod.history);
+      // A call that is made again and again fails again and again.
+      const told = this.told.get(pod) ?? new Set();
+      if (!told.has(method)) this.findings.add("failure without a fault", text, pod.history);
+      this.told.set(pod, told.add(method));
       return;
     }
     const why = [...new Set(met.map(({ kind }) => kind)), ...(pod.condemned ? ["condemned"] : [])].sort().join("+");

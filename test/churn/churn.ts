@@ -111,7 +111,7 @@ async function live({ lab, world, parts, options, exits }: Run, pod: PodModel): 
       { handler, network, sharePid, cgroupParent: lab.containerd.cgroupParent, logDirectory: lab.podLogs },
       pod,
     );
-    checkExits(pod, exits, parts.calls.faults.containerdSteady(began), parts.findings);
+    checkExits(pod, began, { exits, faults: parts.calls.faults, findings: parts.findings });
   } catch (error) {
     parts.findings.add("broken", `${pod.plan.name}: ${(error as Error).stack}`, pod.history);
   } finally {

@@ -175,7 +175,6 @@ async function sawExit(parts: LifeParts, pod: Pod, model: PodModel, own: Contain
     if (status.state === CONTAINER_EXITED) {
       own.exitCode = status.exitCode;
       model.note(`${own.plan.name} exited with ${status.exitCode}`);
-      checkCode(findings, model, own, status.exitCode);
       return;
     }
     if (Date.now() - began > EXIT_DEADLINE_MS + own.plan.lastsMs) {
@@ -189,12 +188,6 @@ async function sawExit(parts: LifeParts, pod: Pod, model: PodModel, own: Contain
 
 function stateName({ state }: runtime.v1.ContainerStatus): string {
   return Object.entries(runtime.v1.ContainerState).find(([, value]) => value === state)?.[0] ?? String(state);
-}
-
-function checkCode(findings: Findings, model: PodModel, own: ContainerModel, code: number): void {
-  if (own.allows(code) || own.spoiled || (model.condemned && killedCodes.includes(code))) return;
-  const text = `${own.plan.name} (${own.plan.kind}): expected ${own.codes.join(" or ")}, got ${code}`;
-  findings.add("wrong exit code", text, model.history);
 }
 
 async function remove(parts: LifeParts, model: PodModel, own: ContainerModel, containerId: string): Promise<void> {

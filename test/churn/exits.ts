@@ -9,6 +9,7 @@ const RECONNECT_MS = 20;
 /** A TaskExit event of a container's init process. */
 export interface ToldExit {
   readonly code: number;
+  readonly at: number;
   /** Which subscription heard it: a new one begins with each containerd. */
   readonly subscription: number;
 }
@@ -55,7 +56,7 @@ export class Exits {
     const { containerId, id, exitStatus } = TaskExit.decode(bytes);
     if (id !== containerId) return;
     const told = this.told.get(containerId) ?? [];
-    told.push({ code: exitStatus, subscription: this.subscription });
+    told.push({ code: exitStatus, at: Date.now(), subscription: this.subscription });
     this.told.set(containerId, told);
   }
 }

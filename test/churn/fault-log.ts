@@ -25,6 +25,9 @@ export interface Fault {
 /** After the killed process is back, calls that were under way, or meet a connection just broken, have this long to fail. */
 const AFTERMATH_MS = 1_500;
 
+/** From an exit's event to CRI's record of it, on a busy machine. */
+const FORGETS_MS = 2_000;
+
 /** All faults so far; says whether a call's failure may be put down to one. */
 export class FaultLog {
   readonly faults: Fault[] = [];
@@ -55,11 +58,17 @@ export class FaultLog {
     );
   }
 
+  /** Whether containerd was killed soon after that time: what it had just heard, it may not have written down. */
+  containerdForgot(at: number): boolean {
+    return this.containerdFaults().some((fault) => fault.at >= at - FORGETS_MS && fault.at <= at + FORGETS_MS);
+  }
+
+  private containerdFaults(): Fault[] {
+    return this.faults.filter(({ kind }) => kind === "containerd" || kind === "both");
+  }
+
   /** Whether containerd ran without a break from `from` to now. */
   containerdSteady(from: number): boolean {
-    return !this.faults.some(
-      ({ kind, endedAt }) =>
-        (kind === "containerd" || kind === "both") && (endedAt === undefined || endedAt + AFTERMATH_MS >= from),
-    );
+    return !this.containerdFaults().some(({ endedAt }) => endedAt === undefined || endedAt + AFTERMATH_MS >= from);
   }
 }

@@ -3,6 +3,7 @@ import type { Process } from "@kuasar/install/process-table";
 import type { Lab } from "../integration/lab.ts";
 import type { FaultKind } from "./fault-log.ts";
 import type { Findings } from "./finding.ts";
+import { outlivesContainerd } from "./justified.ts";
 import type { Random } from "./random.ts";
 import { idsOf, kill9, nameOf, victims } from "./victims.ts";
 import type { World } from "./world.ts";
@@ -33,6 +34,7 @@ const OUTAGE_MS = 600;
 /** Kills things at random moments, from when it is started until it is stopped. */
 export class Injector {
   private stopped = false;
+  private containerdIsAway = false;
   private running: Promise<void> | undefined;
   private readonly restarts = new Set<Promise<void>>();
 
@@ -72,6 +74,7 @@ export class Injector {
         this.restart(kind);
         return;
       case "shim":
+        if (this.containerdIsAway && this.lab.runtimeCase.sandboxMode === "shim") return;
         return this.killOne(kind, () => victims.shims(shim));
       case "pause":
         return this.killOne(kind, victims.pauses);
@@ -90,7 +93,10 @@ export class Injector {
 
   /** One outage at a time: a supervisor, too, restarts what it has started. */
   private restart(kind: "sandboxer" | "containerd" | "both"): void {
+    const { runtimeCase } = this.lab;
+    const pods = [...this.world.pods];
     if (this.restarts.size > 0) return;
+    if (kind !== "sandboxer" && !pods.every((pod) => outlivesContainerd(pod, runtimeCase))) return;
     const restart = this.outage(kind, this.random.integer(0, OUTAGE_MS))
       .catch((error: Error) => this.findings.add("broken", `${kind} does not come back: ${error.message}`))
       .finally(() => this.restarts.delete(restart));
@@ -102,11 +108,13 @@ export class Injector {
     const parts =
       kind === "both" ? [this.lab.sandboxer, containerd] : [kind === "sandboxer" ? this.lab.sandboxer : containerd];
     const back = this.world.strikeAll(kind);
+    this.containerdIsAway = kind !== "sandboxer";
     try {
       await Promise.all(parts.map((part) => part.kill("SIGKILL")));
       await sleep(lastsMs);
       await Promise.all(parts.map((part) => part.start()));
     } finally {
+      this.containerdIsAway = false;
       back();
     }
   }

@@ -1,4 +1,6 @@
+import type { RuntimeCase } from "../integration/runtime-case.ts";
 import type { Finding } from "./finding.ts";
+import type { PodModel } from "./pod-model.ts";
 
 /** What containerd itself does, whatever shim is below it. Each entry says how that is known. */
 interface Known {
@@ -9,7 +11,32 @@ interface Known {
   readonly why: string;
 }
 
-const known: readonly Known[] = [];
+/**
+ * With sandbox_mode = "shim" a restarted containerd takes a sandbox whose shim it does not find for one in an unknown
+ * state, and from then on fails to stop it, as it has no shim: the pod can never be removed (pkg/cri/sbserver/restart.go,
+ * recover; plugins/sandbox/controller.go, Status and Stop). So it is not killed there while a shim is being started, is
+ * being shut down, or has been killed.
+ */
+export function outlivesContainerd({ phase, shimKilled }: PodModel, { sandboxMode }: RuntimeCase): boolean {
+  return sandboxMode !== "shim" || (phase === "living" && !shimKilled);
+}
+
+const known: readonly Known[] = [
+  {
+    kind: "wrong exit code",
+    text: /containerd was killed when it had just taken that$/,
+    why:
+      "CRI deletes an exited task, and its code with it, before it writes the code down (pkg/cri/sbserver/events.go, " +
+      "handleContainerExit): killed in between, it says 255 after its restart. TaskExit had told the right code.",
+  },
+  {
+    kind: "left behind",
+    text: /^\+ (CNI address |iptables |link veth|file \/var\/lib\/cni\/results\/|file \/tmp\/[\w/-]+\/cni-data\/)/,
+    why:
+      "containerd makes a pod's network before it writes the pod down (pkg/cri/sbserver/sandbox_run.go): killed in " +
+      "between, it has forgotten it. No shim knows of it yet, and the runc shim's pods leave the same.",
+  },
+];
 
 /** @returns the reason why such a finding is none, if there is one */
 export function knownOf(handler: string, kind: Finding["kind"], text: string): string | undefined {

@@ -17,18 +17,18 @@ const SETTLE_MS = 30_000;
  * what pods must leave as it was.
  */
 export async function traces(lab: Lab): Promise<string[]> {
-  const [links, rules, records, own] = await Promise.all([ipLinks(), iptablesRules(), recordsOf(lab), footprint(lab)]);
+  // One after another: none shall see the programs that the others run.
+  const asked = [await ipLinks(), await iptablesRules(), await recordsOf(lab), await footprint(lab)];
   const lines = [
     ...processes(),
     ...namespaces(),
     ...(lab.runtimeCase.sandboxer ? descriptors(lab.sandboxer.pid) : []),
-    ...mountTable().map(({ target, fsType }) => `mount ${fsType} ${target}`),
+    ...mountTable()
+      .filter(({ target }) => privatePlaces.some((place) => target.startsWith(place)))
+      .map(({ target, fsType }) => `mount ${fsType} ${target}`),
     ...unixSockets(),
     ...privatePlaces.flatMap((place) => files(place, skipped(lab))),
-    ...links,
-    ...rules,
-    ...records,
-    ...own,
+    ...asked.flat(),
   ];
   return [...new Set(lines)].sort();
 }

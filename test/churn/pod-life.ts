@@ -16,7 +16,7 @@ export async function livePod(parts: LifeParts, options: Omit<PodOptions, "name"
   if (!pod) return;
   await Promise.all(model.containers.map((container) => liveContainer(parts, pod, model, container)));
   await requireReady(parts, pod, model);
-  model.ending = true;
+  model.phase = "removing";
   for (const container of model.containers) container.ending = true;
   await endPod(parts, model, pod.id);
 }
@@ -28,6 +28,7 @@ async function runPod(parts: LifeParts, options: Omit<PodOptions, "name">, model
     try {
       const pod = await parts.calls.make("RunPodSandbox", model, () => Pod.run(parts.cri, { ...options, name }));
       parts.world.identify(model, pod.id);
+      model.phase = "living";
       return pod;
     } catch (error) {
       ignoreDisturbed(error);

@@ -56,8 +56,7 @@ export class PodModel {
   shimKilled = false;
   /** Its pause process has been killed: it is not ready any more, though its containers run on. */
   pauseKilled = false;
-  /** Its removal has begun. */
-  ending = false;
+  phase: "making" | "living" | "removing" = "making";
   readonly history: string[] = [];
 
   constructor(readonly plan: PodPlan) {

@@ -17,14 +17,17 @@ export function isSealed(): boolean {
  * @returns its exit status
  */
 export async function runSealed(): Promise<number> {
+  // What others have mounted there would be kept in use by this copy of it. Some of it may be gone by now.
+  const places = privatePlaces.map((place) => place.slice(1)).join("|");
+  const foreign = `awk '$5 ~ "^/(${places})/" {print $5}' /proc/self/mountinfo | tac | xargs -r -n 1 umount -l 2>/dev/null || true`;
   const mounts = privatePlaces.map((place) => `mount -t tmpfs -o mode=755 tmpfs ${place}`);
-  const script = [...mounts, "chmod 1777 /tmp", "ip link set lo up", 'exec "$@"'].join(" && ");
+  const script = [foreign, ...mounts, "chmod 1777 /tmp", "ip link set lo up", 'exec "$@"'].join("\n");
   const { exitCode, signal } = await execa(
     "unshare",
     [
-      ...["--mount", "--propagation", "slave", "--pid", "--fork", "--kill-child", "--mount-proc", "--net", "--ipc"],
+      ...["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "--net", "--ipc"],
       // The first process of a pid namespace must reap.
-      ...["catatonit", "--", "sh", "-c", script, "sh"],
+      ...["catatonit", "--", "sh", "-e", "-c", script, "sh"],
       ...[process.execPath, ...process.execArgv, ...process.argv.slice(1)],
     ],
     { env: { [MARK]: "1" }, stdio: "inherit", reject: false },

@@ -4,6 +4,7 @@ import type { MessageType } from "@kuasar/proto/message-type";
 import { type Client, createClient, StatusError } from "ttrpc-ts";
 import { connect } from "ttrpc-ts/node";
 import { ErrorCode, errno, errorText, isCode, SandboxError, unavailable } from "../error/sandbox-error.ts";
+import { createDeferred } from "../sandbox/deferred.ts";
 import { type Exit, now } from "../sandbox/exit.ts";
 import type { Monitor } from "./monitor.ts";
 
@@ -28,6 +29,30 @@ export function createMonitorClient(address: string): Monitor {
   let connecting: Promise<Client> | undefined;
   let lost = false;
   let closed = false;
+  const gone = createDeferred<void>();
+
+  function lose(): void {
+    lost = true;
+    if (!closed) {
+      gone.resolve();
+    }
+  }
+
+  // A connection that breaks is the first sign of a monitor's death.
+  function adoptConnection(next: Client): Client {
+    client = next;
+    next.onClose = () => {
+      if (!closed && !lost) {
+        warmUp();
+      }
+    };
+    return next;
+  }
+
+  function warmUp(): void {
+    // Whoever calls next meets the same error.
+    connected().catch(() => {});
+  }
 
   async function connected(): Promise<Client> {
     if (client !== undefined && !client.closed) {
@@ -45,14 +70,14 @@ export function createMonitorClient(address: string): Monitor {
         throw unavailable(`the monitor at ${address} is ${closed ? "not in use any more" : "gone"}`);
       }
       try {
-        client = createClient(await connect(path, { timeoutMs: CONNECT_TIMEOUT_MS }));
+        const next = adoptConnection(createClient(await connect(path, { timeoutMs: CONNECT_TIMEOUT_MS })));
         if (closed) {
-          client.close();
+          next.close();
         }
-        return client;
+        return next;
       } catch (error) {
         if (isRefusal(error) && attempt >= REFUSALS_UNTIL_LOST) {
-          lost = true;
+          lose();
         } else if (attempt >= REFUSALS_UNTIL_LOST) {
           throw unavailable(`the monitor at ${address} does not answer: ${errorText(error)}`, error);
         }
@@ -88,17 +113,15 @@ export function createMonitorClient(address: string): Monitor {
       return lost;
     },
 
-    warmUp() {
-      // Whoever calls next meets the same error.
-      connected().catch(() => {});
-    },
+    gone: gone.promise,
+    warmUp,
 
     async probe() {
       try {
         (await connect(path, { timeoutMs: CONNECT_TIMEOUT_MS })).close();
       } catch (error) {
         if (isRefusal(error)) {
-          lost = true;
+          lose();
           client?.close();
         }
       }

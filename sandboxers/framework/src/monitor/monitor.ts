@@ -10,6 +10,8 @@ export interface Monitor {
   readonly address: string;
   /** True once nobody has answered at the address for so long that nobody will. */
   readonly lost: boolean;
+  /** Settles once the monitor is lost, which is noticed without a call; never after `close`. */
+  readonly gone: Promise<void>;
   /** Connects ahead of the first call. */
   warmUp(): void;
   /** Looks now whether anybody answers at the address; if not, the monitor is lost from here on. */

@@ -18,7 +18,7 @@ export async function adoptOrphan(sandbox: Sandbox, monitors: Monitors, log: Log
   sandbox.monitor.close();
   const monitor = await monitors.launch(sandbox.key);
   sandbox.monitor = monitor;
-  sandbox.update({ monitorAddress: monitor.address, ownMonitor: true, orphaned: true });
+  sandbox.update({ state: "deleting", monitorAddress: monitor.address, ownMonitor: true, orphaned: true });
   for (const { key, pid, startTime } of processes(sandbox)) {
     if (isSameProcess(pid, startTime)) {
       try {

@@ -1,10 +1,9 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { readLastRecord } from "../store/record-file.ts";
 import { createNodeFixture, NAMESPACE, type NodeFixture } from "../testing/node-fixture.ts";
-import { rejects } from "../testing/rejects.ts";
 
 describe("a sandboxer that was killed", () => {
   let node: NodeFixture;
@@ -22,6 +21,11 @@ describe("a sandboxer that was killed", () => {
   const run = async (id: string, command: string) => {
     await node.domain.tasks.create(pod(), node.taskRequest(id, command), 0);
     await node.domain.tasks.start(pod(), id, 0);
+  };
+
+  const removed = async () => {
+    while (node.domain.registry.all().length > 0) await sleep(10);
+    expect(existsSync(join(node.dir, NAMESPACE))).to.equal(false);
   };
 
   it("finds its pods and tasks again, and answers waits", async () => {
@@ -83,14 +87,19 @@ describe("a sandboxer that was killed", () => {
     expect(node.domain.queries.state(pod(), "c1", "").state).to.equal("running");
   });
 
-  it("marks a pod whose monitor died, refuses tasks in it, and removes it when asked", async () => {
+  it("removes a pod whose shim died meanwhile, though nobody asks for that", async () => {
     await run("c1", "sleep 1000");
     await node.monitor.die();
     await node.restart();
-    expect(pod().record).to.include({ state: "stopped", orphaned: true });
-    expect((await node.domain.sandboxes.wait(NAMESPACE, "pod")).status).to.equal(255);
-    expect((await node.domain.queries.wait(pod(), "c1", "")).status).to.equal(255);
-    await rejects(node.domain.tasks.create(pod(), node.taskRequest("c2", "exit 0"), 0), 9, /lost its monitor/);
+    await removed();
+    expect(node.sandboxer.discarded).to.include("c1");
+  });
+
+  it("goes on with the removal of a pod whose shim died", async () => {
+    await run("c1", "sleep 1000");
+    edit(file("sandbox.json"), { state: "deleting", orphaned: true, ownMonitor: true });
+    await node.restart();
+    await removed();
   });
 
   it("refuses a store that it cannot read, names the file, and touches nothing", async () => {

@@ -52,6 +52,7 @@ async function recoverSandbox(parts: RecoveryParts, { sandbox: record, tasks }: 
     sandbox.tasks.set(task.id, new Task(store, record, task));
   }
   registry.add(sandbox);
+  sandboxes.tend(sandbox);
   let processes: MonitoredProcess[] = [];
   try {
     processes = await sandbox.monitor.list();
@@ -67,13 +68,21 @@ async function recoverSandbox(parts: RecoveryParts, { sandbox: record, tasks }: 
       sandbox.monitor = await monitors.launch(sandbox.key);
       sandbox.update({ monitorAddress: sandbox.monitor.address });
       await settle(sandbox, [], parts);
-    } else if (sandbox.monitor.lost) {
+    } else if (sandbox.monitor.lost && record.ownMonitor === true) {
       abandon(sandbox, parts);
+    } else if (sandbox.monitor.lost) {
+      // Its shim is dead: whoever tends it removes it.
+      sandbox.update({ state: "deleting", orphaned: true });
     } else {
       // A monitor that is only slow is waited for.
       await settle(sandbox, processes, parts);
     }
   } catch (error) {
+    if (sandbox.record.state === "deleting") {
+      log.warn({ sandbox: sandbox.id, err: errorText(error) }, "the half-made sandbox cannot be removed yet");
+      void sandboxes.removeAtLast(sandbox);
+      return;
+    }
     log.error(
       { sandbox: sandbox.id, err: errorText(error) },
       "the sandbox cannot be recovered, and waits to be removed",

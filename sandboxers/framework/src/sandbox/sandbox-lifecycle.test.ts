@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { readLastRecord } from "../store/record-file.ts";
 import { createNodeFixture, NAMESPACE, type NodeFixture } from "../testing/node-fixture.ts";
@@ -74,6 +75,18 @@ describe("a sandbox", () => {
     await sandboxes.shutdown(NAMESPACE, "pod");
     expect((await waiting).status).to.equal(137);
     expect(node.sandboxer.discarded).to.deep.equal(["c1"]);
+  });
+
+  it("goes when its shim dies, whatever state it is in, though nobody asks for that", async () => {
+    const { sandboxes, tasks, registry } = node.domain;
+    await sandboxes.create(node.sandboxRequest("created"));
+    await sandboxes.create(node.sandboxRequest("ready"));
+    await sandboxes.start(NAMESPACE, "ready");
+    await tasks.create(registry.get(NAMESPACE, "ready"), node.taskRequest("c1", "sleep 1000"), 0);
+    await node.monitor.die();
+    while (registry.all().length > 0) await sleep(10);
+    expect(node.sandboxer.discarded).to.deep.equal(["c1"]);
+    expect(existsSync(join(node.dir, NAMESPACE))).to.equal(false);
   });
 
   it("starts a monitor of its own if nobody brought one", async () => {

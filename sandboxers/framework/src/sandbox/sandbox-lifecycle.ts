@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { alreadyExists, errorText, failedPrecondition } from "../error/sandbox-error.ts";
 import { validateBundlePath } from "../identifier/bundle-path.ts";
 import { quote, validateIdentifier } from "../identifier/identifier.ts";
@@ -34,6 +35,10 @@ export interface SandboxLifecycle {
   watch(sandbox: Sandbox): void;
   /** As `shutdown`, for a sandbox at hand. */
   remove(sandbox: Sandbox): Promise<void>;
+  /** As `remove`, again and again until it has succeeded: for what nobody will ask for any more. */
+  removeAtLast(sandbox: Sandbox): Promise<void>;
+  /** Has the sandbox removed should its shim die, now or at any later time. */
+  tend(sandbox: Sandbox): void;
 }
 
 export interface StartedSandbox {
@@ -58,6 +63,9 @@ export interface SandboxLifecycleParts {
   readonly tasks: TaskLifecycle;
   readonly log: Logger;
 }
+
+const REMOVAL_RETRY_MS = 200;
+const REMOVAL_RETRY_MAX_MS = 30_000;
 
 export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLifecycle {
   const { sandboxer, store, registry, lock, monitors, tasks, log } = parts;
@@ -95,12 +103,14 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
     const sandbox = new Sandbox(store, record, monitor);
     store.addSandbox(record);
     registry.add(sandbox);
+    tend(sandbox);
     try {
       await sandboxer.create(sandbox, request);
       sandbox.update({ state: "created" });
     } catch (error) {
       await removeLocked(sandbox).catch((left: unknown) => {
-        log.error({ sandbox: id, err: errorText(left) }, "a half-made sandbox cannot be removed, and waits to be");
+        log.error({ sandbox: id, err: errorText(left) }, "a half-made sandbox cannot be removed yet");
+        void removeAtLast(sandbox);
       });
       throw error;
     }
@@ -163,6 +173,37 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
     } catch (error) {
       log.error({ sandbox: sandbox.id, err: errorText(error) }, "how the sandbox ended cannot be recorded");
     }
+  }
+
+  // Its shim was to ask for its removal, or else the shim's `delete` command; that one may have been killed, or have found
+  // us away, and containerd does not call it again.
+  function tend(sandbox: Sandbox): void {
+    if (sandbox.record.ownMonitor !== true) {
+      void sandbox.monitor.gone.then(() => {
+        log.warn({ sandbox: sandbox.id }, "the sandbox's shim died: what is left of the sandbox is removed");
+        return removeAtLast(sandbox);
+      });
+    }
+  }
+
+  async function removeAtLast(sandbox: Sandbox): Promise<void> {
+    for (let pauseMs = REMOVAL_RETRY_MS; ; pauseMs = Math.min(2 * pauseMs, REMOVAL_RETRY_MAX_MS)) {
+      try {
+        await removePresent(sandbox);
+        return;
+      } catch (error) {
+        log.warn({ sandbox: sandbox.id, err: errorText(error) }, "the sandbox cannot be removed yet");
+      }
+      await sleep(pauseMs, undefined, { ref: false });
+    }
+  }
+
+  async function removePresent(sandbox: Sandbox): Promise<void> {
+    await lock.run(sandbox.key, "remove", async () => {
+      if (registry.find(sandbox.namespace, sandbox.id) === sandbox) {
+        await removeLocked(sandbox);
+      }
+    });
   }
 
   async function end(sandbox: Sandbox, timeoutMs: number): Promise<void> {
@@ -250,15 +291,12 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
     },
 
     async shutdown(namespace, id) {
-      const sandbox = registry.get(namespace, id);
-      await lock.run(sandbox.key, "ShutdownSandbox", async () => {
-        if (registry.find(namespace, id) === sandbox) {
-          await removeLocked(sandbox);
-        }
-      });
+      await removePresent(registry.get(namespace, id));
     },
 
-    remove: (sandbox) => lock.run(sandbox.key, "remove", () => removeLocked(sandbox)),
+    remove: removePresent,
+    removeAtLast,
+    tend,
   };
 }
 
