@@ -70,7 +70,9 @@ export class SandboxerProcess {
     if (pid === undefined) return;
     process.kill(pid, signal);
     const what = `${this.options.program} (${pid}) to end by ${signal}`;
-    await waitUntil(() => this.pid === undefined, { what, timeoutMs: 15_000 });
+    // The first thread of a killed process may end before the others, who keep the socket.
+    const ended = async () => this.pid === undefined && !(await canConnect(this.options.socket));
+    await waitUntil(ended, { what, timeoutMs: 15_000 });
   }
 }
 

@@ -1,5 +1,5 @@
 import { containerd } from "@kuasar/proto/shim";
-import type { Metadata } from "ttrpc-ts";
+import { Code, type Metadata, StatusError } from "ttrpc-ts";
 import type { SandboxerConnection } from "./sandboxer-connection.ts";
 
 const api = containerd.runtime.sandbox.v1;
@@ -31,7 +31,20 @@ export function createSandboxCalls(sandboxer: SandboxerConnection): SandboxCalls
       await call("StopSandbox", api.StopSandboxRequest.encode({ sandboxId, timeoutSecs }), true);
     },
     async shutdown(sandboxId) {
-      await call("ShutdownSandbox", api.ShutdownSandboxRequest.encode({ sandboxId }), true);
+      await evenIfGone(call("ShutdownSandbox", api.ShutdownSandboxRequest.encode({ sandboxId }), true));
     },
   };
+}
+
+/**
+ * A sandboxer that was killed over a removal goes on with it when it is back: to whoever asks again the sandbox is gone,
+ * which is what they wanted.
+ */
+export async function evenIfGone(removal: Promise<Uint8Array>): Promise<Uint8Array> {
+  try {
+    return await removal;
+  } catch (error) {
+    if (error instanceof StatusError && error.code === Code.NOT_FOUND) return new Uint8Array(0);
+    throw error;
+  }
 }

@@ -2,9 +2,9 @@ import { containerd } from "@kuasar/proto/shim";
 import { type CallContext, Code, StatusError } from "ttrpc-ts";
 import { remaining } from "./deadline.ts";
 import { readRequest } from "./request.ts";
+import { evenIfGone } from "./sandbox-calls.ts";
 import type { ServiceParts } from "./service-parts.ts";
 
-const EMPTY = new Uint8Array(0);
 const SANDBOX = "containerd.runtime.sandbox.v1.Sandbox";
 
 /**
@@ -13,14 +13,6 @@ const SANDBOX = "containerd.runtime.sandbox.v1.Sandbox";
  */
 export interface SandboxService {
   handle(payload: Uint8Array, context: CallContext): Promise<Uint8Array>;
-}
-
-/**
- * containerd asks for a sandbox that it was refused to be shut down, and means the shim. Told that there is no such
- * sandbox it would go away itself, and leave the shim behind.
- */
-function unlessNotFound(error: unknown): void {
-  if (!(error instanceof StatusError && error.code === Code.NOT_FOUND)) throw error;
 }
 
 export function createSandboxService({ pod, sandboxer, monitorAddress, onShutdown }: ServiceParts): SandboxService {
@@ -47,13 +39,18 @@ export function createSandboxService({ pod, sandboxer, monitorAddress, onShutdow
         }
         case "WaitSandbox":
           return sandboxer.callUntilAnswered(SANDBOX, method, payload);
-        case "ShutdownSandbox": {
-          const options = { ...remaining(context), repeatable: true };
-          await sandboxer.call(SANDBOX, method, payload, options).catch(unlessNotFound);
-          pod.sandboxApi = false;
-          onShutdown();
-          return EMPTY;
-        }
+        case "StopSandbox":
+          return evenIfGone(sandboxer.call(SANDBOX, method, payload, { ...remaining(context), repeatable: true }));
+        case "ShutdownSandbox":
+          try {
+            return await evenIfGone(
+              sandboxer.call(SANDBOX, method, payload, { ...remaining(context), repeatable: true }),
+            );
+          } finally {
+            // Whatever came of it, and also where the sandbox was refused and never was: containerd forgets this shim now, and the sandboxer removes what has no shim any more.
+            pod.sandboxApi = false;
+            onShutdown();
+          }
         default:
           return sandboxer.call(SANDBOX, method, payload, {
             ...remaining(context),

@@ -186,12 +186,15 @@ class Service implements TaskService {
 
   /**
    * Never empty: a containerd that was restarted takes a task without processes for a leaked one, and deletes it
-   * before anyone has heard how it ended (runtime/v2/shim_load.go). One that has exited still has its pid.
+   * before anyone has heard how it ended (runtime/v2/shim_load.go). One that has exited still has its pid, also while
+   * its exit has not been told yet.
    */
   private async pids(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
     const { pid, exit } = this.parts.pod.presentOrDeleted(this.id(payload)).init;
-    if (exit) return api.PidsResponse.encode({ processes: [{ pid }] });
-    return this.forward(payload, context);
+    const ended = api.PidsResponse.encode({ processes: [{ pid }] });
+    if (exit) return ended;
+    const answer = await this.forward(payload, context);
+    return api.PidsResponse.decode(answer).processes.length > 0 ? answer : ended;
   }
 
   private async delete(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {

@@ -153,7 +153,7 @@ async function liveExec(
     }
     return;
   }
-  const killed = own.execKills.some((at) => at >= began) || own.killed || own.ending || model.condemned;
+  const killed = own.execKills.some((at) => at >= began) || own.allowsEarlyEnd || own.ending || model.condemned;
   if (killed && killedCodes.includes(exitCode)) return;
   findings.add("wrong exit code", `exec in ${name}: expected ${exec.code}, got ${exitCode}`, model.history);
 }

@@ -36,6 +36,22 @@ const known: readonly Known[] = [
       "containerd makes a pod's network before it writes the pod down (pkg/cri/sbserver/sandbox_run.go): killed in " +
       "between, it has forgotten it. No shim knows of it yet, and the runc shim's pods leave the same.",
   },
+  {
+    kind: "left behind",
+    text: /^\+ (file|folder) \/tmp\/[\w/-]+\/io\.containerd\.grpc\.v1\.cri\/sandboxes\/\w+(\/(hosts|resolv\.conf|shm|hostname))?$/,
+    handlers: ["kuasar-shim-mode"],
+    why:
+      "CreateContainer makes empty folders in place of the files of a pod that has none (pkg/cri/opts, WithMounts), and " +
+      "the experimental sandbox server never removes them. The sandboxer does when the container is started; of one that " +
+      "never is, it does not hear.",
+  },
+  {
+    kind: "left behind",
+    text: /^\+ (snapshot |record of containerd: leases |folder \/tmp\/[\w/-]+\/root\/tmpmounts\/)/,
+    why:
+      "CreateContainer makes a snapshot under a lease of a day (client.go, WithLease): killed before it has named its " +
+      "owner, containerd keeps it until the lease runs out. Neither shim nor sandboxer has to do with snapshots.",
+  },
 ];
 
 /** @returns the reason why such a finding is none, if there is one */

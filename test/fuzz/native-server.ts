@@ -28,7 +28,12 @@ const FAULT = /an error that nothing handled|runtime error|Sanitizer/;
 const DEADLINE_MS = 5_000;
 
 /** Makes first calls, so that everything is there which stays. */
-export async function nativeServer(pid: number, socket: string, log: string, calls: readonly Call[]): Promise<NativeServer> {
+export async function nativeServer(
+  pid: number,
+  socket: string,
+  log: string,
+  calls: readonly Call[],
+): Promise<NativeServer> {
   const folder = `/proc/${pid}`;
   let before: readonly string[] = [];
   const status = (name: string) => new RegExp(`^${name}:\\s+(\\S+)`, "m").exec(statusText(folder))?.[1];

@@ -11,6 +11,7 @@ import type { PausePlan } from "@kuasar/framework/pause/pause-plan";
 import { planFromPodConfig } from "@kuasar/framework/pause/plan-from-pod-config";
 import { planFromSpec } from "@kuasar/framework/pause/plan-from-spec";
 import { pauseSpawnRequest } from "@kuasar/framework/pause/spawn-pause";
+import { removeStandIns } from "@kuasar/framework/pod-files/mount-sources";
 import { createPodFiles, releasePodFiles } from "@kuasar/framework/pod-files/pod-files";
 import { goPlatform } from "@kuasar/framework/sandbox/platform";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
@@ -85,6 +86,7 @@ export function createRuncSandboxer(config: RuncConfig, log: Logger): Sandboxer 
       if (plan !== undefined) {
         await sandbox.monitor.release(sandbox.id);
         await releasePodFiles(join(sandbox.directory, FILES), sandbox.monitor);
+        removeStandIns((sandbox.record.engine.standIns ?? []) as string[]);
         if (plan.cgroup !== "") {
           await endStrays(sandbox, plan.cgroup);
           const left = await removeCgroup(hierarchies(), { common: plan.cgroup });

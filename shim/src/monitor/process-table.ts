@@ -35,6 +35,8 @@ export interface ProcessTable {
   get(key: string): Process;
   find(key: string): Process | undefined;
   list(): Iterable<Process>;
+  /** Whether the pid is that of a process here, or of a command that runs. */
+  isKnown(pid: number): boolean;
   /** NOT_FOUND once the process has exited. */
   signal(key: string, signal: number): void;
   wait(key: string): Promise<Process>;
@@ -125,6 +127,10 @@ class Table implements ProcessTable {
     const process = this.byKey.get(key);
     if (!process) throw new StatusError(Code.NOT_FOUND, `no process with the key ${key}`);
     return process;
+  }
+
+  isKnown(pid: number): boolean {
+    return this.byPid.has(pid) || this.commands.has(pid);
   }
 
   list(): Iterable<Process> {

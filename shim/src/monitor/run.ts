@@ -10,6 +10,7 @@ import { ownCgroupProcs } from "./own-cgroup.ts";
 import { ownerOfKey, type ProcessTable } from "./process-table.ts";
 import { RUNC_HAS_READ_ONLY_VIEW, readOnlyProgram } from "./read-only-program.ts";
 import { openStdio, type ProcessStdio, type StdioOwner, type StdioPaths, terminalStdio } from "./stdio.ts";
+import { endStrayInits } from "./stray-init.ts";
 import { parseStreamUri } from "./stream-uri.ts";
 import { openTerminal } from "./terminal.ts";
 
@@ -127,6 +128,8 @@ async function start(
   stdio: readonly number[],
   signal: CancelSignal,
 ): Promise<number> {
+  // While its stdio was opened.
+  if (signal.aborted) throw new StatusError(Code.CANCELLED, `${command.argv.join(" ")}: its caller has gone`);
   const program = readOnlyProgram(path);
   // Only a runtime that leaves a process behind moves one to its cgroup.
   if (command.key) sys.hastenCgroupMoves(ownCgroupProcs());
@@ -147,6 +150,7 @@ async function start(
   signal.addEventListener("abort", onAbort);
   try {
     const status = await ended;
+    if (status !== 0) endStrayInits(table);
     if (killed !== undefined)
       throw new StatusError(killed, `${command.argv.join(" ")}: killed, ${reason(killed, command)}`);
     return status;

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { removeStandIns, repairMountSources, type SourceKind } from "./mount-sources.ts";
+import { removeStandIns, repairMountSources, type SourceKind, standInsOf } from "./mount-sources.ts";
 import type { PodFiles } from "./pod-files.ts";
 import { resolvConf } from "./resolv-conf.ts";
 
@@ -75,9 +75,9 @@ describe("the empty folders that containerd makes in place of a pod's files", ()
         destination: "/etc/hosts",
         source: join(folder as string, "hosts"),
       }));
-      removeStandIns(before, [], "mine");
+      removeStandIns(standInsOf(before, [], "mine"));
       expect([mine, other].map((folder) => existsSync(folder as string))).to.deep.equal([false, true]);
-      removeStandIns(before, [], "full");
+      removeStandIns(standInsOf(before, [], "full"));
       expect(existsSync(join(full as string, "hosts"))).to.equal(false);
       expect(existsSync(join(full as string, "kept"))).to.equal(true);
     } finally {

@@ -73,17 +73,23 @@ function sourceKind(path: string): SourceKind {
 }
 
 /**
- * Removes the empty folders that {@link repairMountSources} replaced, and the folder of the pod that they are in: nobody
- * else ever does. Only folders that are empty can go, and only those below one that is named for the sandbox.
+ * The empty folders that {@link repairMountSources} replaced: only those in a folder that is named for the sandbox. They
+ * stay while the sandbox does, since containerd looks at them whenever it makes a container.
  */
-export function removeStandIns(before: readonly OciMount[], after: readonly OciMount[], sandboxId: string): void {
+export function standInsOf(before: readonly OciMount[], after: readonly OciMount[], sandboxId: string): string[] {
   const kept = new Set(after.map(({ source }) => source));
-  for (const { source } of before) {
-    if (source === undefined || kept.has(source) || !dirname(source).endsWith(`/sandboxes/${sandboxId}`)) {
-      continue;
-    }
-    removeIfEmpty(source);
-    removeIfEmpty(dirname(source));
+  return before
+    .map(({ source = "" }) => source)
+    .filter((source) => !kept.has(source) && dirname(source).endsWith(`/sandboxes/${sandboxId}`));
+}
+
+/** Removes them and the folder of the pod that they are in, as nobody else ever does. Only what is empty goes. */
+export function removeStandIns(folders: readonly string[]): void {
+  for (const folder of folders) {
+    removeIfEmpty(folder);
+  }
+  for (const parent of new Set(folders.map((folder) => dirname(folder)))) {
+    removeIfEmpty(parent);
   }
 }
 

@@ -26,7 +26,8 @@ export async function createContainer(
   const binary = choice.binaryOf(options);
   const runtime = choice.runtime(binary);
   const podFiles = sandbox.record.engine.podFiles as unknown as PodFiles | undefined;
-  const facts = prepareSpec(task.bundle, podFiles, await runtime.specVersion(sandbox.monitor));
+  const { standIns, ...facts } = prepareSpec(task.bundle, podFiles, await runtime.specVersion(sandbox.monitor));
+  rememberStandIns(sandbox, standIns);
   const image = request.checkpoint || options.restoreImage;
   const details: TaskDetails = {
     options,
@@ -51,4 +52,13 @@ export async function createContainer(
     task.update({ engine: asStored({ ...details, cgroup }) });
   }
   return pid;
+}
+
+/** Removed with the sandbox: see runc-sandboxer.ts. */
+function rememberStandIns(sandbox: Sandbox, folders: readonly string[]): void {
+  const known = (sandbox.record.engine.standIns ?? []) as string[];
+  const all = [...new Set([...known, ...folders])];
+  if (all.length > known.length) {
+    sandbox.update({ engine: { ...sandbox.record.engine, standIns: all } });
+  }
 }

@@ -22,6 +22,7 @@ describe("a container's bundle", () => {
       killOnExit: false,
       plainDelete: true,
       wantedCgroup: "/k8s.io/c1",
+      standIns: [],
     });
     expect(statSync(config()).ino).to.equal(before);
   });

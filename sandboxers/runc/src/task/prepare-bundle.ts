@@ -4,7 +4,7 @@ import { resolveCgroupsPath } from "@kuasar/framework/cgroup/cgroups-path";
 import { errno, invalidArgument } from "@kuasar/framework/error/sandbox-error";
 import { readSpec, SPEC_FILE } from "@kuasar/framework/oci/read-spec";
 import type { OciSpec } from "@kuasar/framework/oci/spec";
-import { removeStandIns, repairMountSources } from "@kuasar/framework/pod-files/mount-sources";
+import { repairMountSources, standInsOf } from "@kuasar/framework/pod-files/mount-sources";
 import type { PodFiles } from "@kuasar/framework/pod-files/pod-files";
 import { writeFileAtomically } from "@kuasar/framework/store/atomic-file";
 
@@ -16,6 +16,8 @@ export interface SpecFacts {
   readonly killOnExit: boolean;
   readonly plainDelete: boolean;
   readonly wantedCgroup: string;
+  /** Empty folders that containerd has made in place of the pod's files. */
+  readonly standIns: readonly string[];
 }
 
 /**
@@ -34,7 +36,6 @@ export function prepareSpec(
   const repaired = repair(spec, podFiles, specVersion);
   if (repaired !== undefined) {
     writeFileAtomically(join(bundle, SPEC_FILE), JSON.stringify(repaired), 0o644);
-    removeStandIns(spec.mounts ?? [], repaired.mounts ?? [], spec.annotations?.[SANDBOX_ID] ?? "");
   }
   const ownPids = (spec.linux?.namespaces ?? []).some(({ type, path }) => type === "pid" && !path);
   return {
@@ -42,6 +43,7 @@ export function prepareSpec(
     killOnExit: !ownPids,
     plainDelete: (spec.hooks?.poststop ?? []).length === 0 && spec.linux?.intelRdt === undefined,
     wantedCgroup: resolveCgroupsPath(spec.linux?.cgroupsPath ?? ""),
+    standIns: standInsOf(spec.mounts ?? [], (repaired ?? spec).mounts ?? [], spec.annotations?.[SANDBOX_ID] ?? ""),
   };
 }
 
