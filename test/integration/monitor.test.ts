@@ -1,6 +1,15 @@
 import { strict as assert } from "node:assert";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { programPath } from "@kuasar/install/programs";
@@ -57,6 +66,13 @@ describe("kuasar-monitor, the parent of a pod's processes", function () {
   it("runs a command and gives its exit status, its output and its errors", async () => {
     const result = await run({ argv: ["sh", "-c", "echo out; echo err >&2; exit 3"] });
     assert.deepEqual([result.exitStatus, text(result.stdout), text(result.stderr)], [3, "out\n", "err\n"]);
+  });
+
+  it("runs a command that is a script, as wrappers around runc are", async () => {
+    const script = join(folder, "wrapper");
+    writeFileSync(script, '#!/bin/sh\necho "$0 $1"\n', { mode: 0o755 });
+    const result = await run({ argv: [script, "one"] });
+    assert.deepEqual([result.exitStatus, text(result.stdout)], [0, `${script} one\n`]);
   });
 
   it("keeps 64 KiB of a command's output, however much there is", async () => {

@@ -9,8 +9,7 @@ import * as sys from "sys";
  */
 
 interface View {
-  /** A fd, or the path where there can be no view. */
-  readonly program: number | string;
+  readonly fd: number;
   readonly stamp: string;
 }
 
@@ -19,36 +18,43 @@ const views = new Map<string, View>();
 /** runc believes this only where its program's mount is read-only indeed. */
 export const RUNC_HAS_READ_ONLY_VIEW = "_LIBCONTAINER_CLONED_BINARY=1";
 
+const SHEBANG = "#!";
+
 /**
- * A file descriptor to exec; made anew when the file has been replaced. The path itself before Linux 5.12, and of a script,
- * whose interpreter could not open the descriptor: it is closed by then.
+ * What to exec: a file descriptor, made anew when the file has been replaced. The path itself for a script, such as a
+ * wrapper around runc: its interpreter opens it once more, by a name, which a descriptor that closes at the exec has not.
  */
 export function readOnlyProgram(path: string): number | string {
   const found = sys.stat(path);
   const stamp = found ? `${found.dev}:${found.ino}` : "";
   const known = views.get(path);
-  if (known?.stamp === stamp) return known.program;
-  const program = isScript(path) ? path : viewOf(path);
-  if (typeof known?.program === "number") sys.close(known.program);
-  views.set(path, { program, stamp });
-  return program;
+  if (known?.stamp === stamp) return known.fd;
+  const plain = sys.open(path, sys.O_RDONLY, 0);
+  if (isScript(plain)) {
+    sys.close(plain);
+    return path;
+  }
+  const fd = viewOr(plain, path);
+  if (known) sys.close(known.fd);
+  views.set(path, { fd, stamp });
+  return fd;
 }
 
-function viewOf(path: string): number | string {
+/** Before Linux 5.12 there is no such view: the file itself then, opened while its path still leads to it. */
+function viewOr(plain: number, path: string): number {
   try {
-    return sys.readOnlyView(path);
+    const view = sys.readOnlyView(path);
+    sys.close(plain);
+    return view;
   } catch (error) {
-    if ((error as sys.SysError).code === "ENOSYS") return path;
+    if ((error as sys.SysError).code === "ENOSYS") return plain;
+    sys.close(plain);
     throw error;
   }
 }
 
-function isScript(path: string): boolean {
-  const start = new ArrayBuffer(2);
-  const fd = sys.open(path, sys.O_RDONLY, 0);
-  try {
-    return sys.read(fd, start, 0, 2) === 2 && sys.decodeUtf8(start, 0, 2) === "#!";
-  } finally {
-    sys.close(fd);
-  }
+function isScript(fd: number): boolean {
+  const start = new ArrayBuffer(SHEBANG.length);
+  const length = sys.read(fd, start, 0, SHEBANG.length);
+  return length === SHEBANG.length && sys.decodeUtf8(start, 0, length) === SHEBANG;
 }
