@@ -13,6 +13,10 @@
 #define CLASSES (SMALL_CLASSES + 1 + LARGE_CLASSES)
 #define SPAN 0
 #define PAGE 4096
+// Spans are in lists by the power of two that they reach. In that of its own size a block is looked for in so many spans
+// at most, since there may be thousands in a heap that was large once; of any longer one the first will do.
+#define LISTS (CLASSES + 33)
+#define SPANS_TRIED 64
 // A freed block of this size gives its pages back to the kernel at once.
 #define GIVE_BACK_BYTES (64 * 1024)
 
@@ -32,8 +36,8 @@ struct arena {
     size_t used;
     // Where the blocks begin that may be allocated again.
     size_t begin;
-    // Free blocks by class; spans, in the order of their addresses, are class SPAN's.
-    struct block *free[CLASSES];
+    // What is free: blocks by class, then spans by size.
+    struct block *lists[LISTS];
 };
 
 // The class of the smallest blocks that hold `total` bytes, header included; and how large they are.
@@ -85,24 +89,42 @@ static void give_back_inside(struct block *block) {
     give_back((uintptr_t)(block + 1), (uintptr_t)block + size_of(block));
 }
 
-static struct block *cut_from_span(struct arena *arena, size_t total) {
-    for (struct block **link = &arena->free[SPAN]; *link; link = &(*link)->next) {
-        struct block *span = *link;
-        if (span->bytes < total) continue;
-        size_t left = span->bytes - total;
+static int span_list(size_t bytes) {
+    return CLASSES + 63 - __builtin_clzl(bytes);
+}
+
+static int list_of(const struct block *block) {
+    return block->class == SPAN ? span_list(block->bytes) : (int)block->class;
+}
+
+static void put_on_list(struct arena *arena, struct block *block) {
+    int list = list_of(block);
+    block->next = arena->lists[list];
+    arena->lists[list] = block;
+}
+
+// The span's first bytes; what is left of it is a span again, or a block of the smallest class.
+static struct block *cut(struct arena *arena, struct block *span, size_t total) {
+    size_t left = span->bytes - total;
+    if (left > 0) {
         struct block *rest = (struct block *)((uintptr_t)span + total);
-        *link = span->next;
-        if (left >= sizeof *rest) {
-            *rest = (struct block){SPAN, 1, span->next, left};
-            *link = rest;
-        } else if (left > 0) {
-            // Not a struct assignment: the block is smaller than a struct block.
-            rest->class = (uint32_t)(left / 16);
-            rest->free = 1;
-            rest->next = arena->free[left / 16];
-            arena->free[left / 16] = rest;
+        rest->class = left < sizeof *rest ? 1 : SPAN;
+        rest->free = 1;
+        if (rest->class == SPAN) rest->bytes = left;
+        put_on_list(arena, rest);
+    }
+    return span;
+}
+
+static struct block *cut_from_span(struct arena *arena, size_t total) {
+    for (int list = span_list(total); list < LISTS; list++) {
+        struct block **link = &arena->lists[list];
+        for (int tried = 0; *link && tried < SPANS_TRIED; link = &(*link)->next, tried++) {
+            struct block *span = *link;
+            if (span->bytes < total) continue;
+            *link = span->next;
+            return cut(arena, span, total);
         }
-        return span;
     }
     return NULL;
 }
@@ -113,9 +135,9 @@ static void *arena_malloc(JSMallocState *state, size_t size) {
     size_t total;
     uint32_t class = class_of(size + HEADER_BYTES, &total);
     if (class >= CLASSES) return NULL;
-    struct block *block = arena->free[class];
+    struct block *block = arena->lists[class];
     if (block) {
-        arena->free[class] = block->next;
+        arena->lists[class] = block->next;
     } else if (!(block = cut_from_span(arena, total))) {
         if (ARENA_BYTES - arena->used < total) return NULL;
         block = block_at(arena, arena->used);
@@ -142,8 +164,7 @@ static void arena_free(JSMallocState *state, void *bytes) {
     if (offset_of(arena, block) < arena->begin) return;
     if (total >= GIVE_BACK_BYTES) give_back_inside(block);
     block->free = 1;
-    block->next = arena->free[block->class];
-    arena->free[block->class] = block;
+    put_on_list(arena, block);
 }
 
 static void *arena_realloc(JSMallocState *state, void *bytes, size_t size) {
@@ -180,7 +201,7 @@ void **arena_root(struct arena *arena) {
 
 size_t arena_seal(struct arena *arena) {
     size_t bytes = (arena->used + PAGE - 1) / PAGE * PAGE;
-    for (uint32_t class = 0; class < CLASSES; class++) arena->free[class] = NULL;
+    memset(arena->lists, 0, sizeof arena->lists);
     arena->used = bytes + HEADER_BYTES;
     arena->begin = arena->used;
     return bytes;
@@ -188,8 +209,8 @@ size_t arena_seal(struct arena *arena) {
 
 void arena_tidy(struct arena *arena) {
     // The lists are made anew, in the order of addresses: the next blocks are taken where most of the others are.
-    struct block **last[CLASSES];
-    for (uint32_t class = 0; class < CLASSES; class++) last[class] = &arena->free[class];
+    struct block **last[LISTS];
+    for (int list = 0; list < LISTS; list++) last[list] = &arena->lists[list];
     for (size_t at = arena->begin, end; at < arena->used; at = end) {
         struct block *block = block_at(arena, at);
         end = at + size_of(block);
@@ -206,8 +227,9 @@ void arena_tidy(struct arena *arena) {
             block->bytes = end - at;
         }
         give_back_inside(block);
-        *last[block->class] = block;
-        last[block->class] = &block->next;
+        int list = list_of(block);
+        *last[list] = block;
+        last[list] = &block->next;
     }
-    for (uint32_t class = 0; class < CLASSES; class++) *last[class] = NULL;
+    for (int list = 0; list < LISTS; list++) *last[list] = NULL;
 }

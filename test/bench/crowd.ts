@@ -13,7 +13,7 @@ export interface Crowd {
 }
 
 /** What a pod costs while it runs is asked for, not what starting it costs: both shims tidy up when nothing happens. */
-const SETTLE_MS = 1_000;
+const SETTLE_MS = 2_000;
 /** How many pods are asked for at a time where only their memory is looked at. */
 const AT_A_TIME = 10;
 
