@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
+import { type Dirent, existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { mountTable } from "./mount-table.ts";
 
@@ -59,7 +59,7 @@ function groupsBelow(directory: string): string[] {
 }
 
 /** None where the group has gone meanwhile: it may be anybody's. */
-function entriesOf(directory: string) {
+function entriesOf(directory: string): Dirent[] {
   try {
     return readdirSync(directory, { withFileTypes: true });
   } catch (error) {

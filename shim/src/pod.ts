@@ -57,6 +57,8 @@ export class PodProcess {
 /** A container of the pod, from the moment that its Create succeeded until its Delete did. */
 export class PodTask {
   readonly init: PodProcess;
+  /** Its Create has succeeded; until then its id is taken, and it is not there for anybody else. */
+  created = false;
   /** Between a Pause and its Resume. */
   paused = false;
   readonly execs = new Map<string, PodProcess>();
@@ -103,6 +105,8 @@ export class Pod {
   private readonly deleted = new Map<string, DeletedTask>();
   /** Made through the Sandbox API (sandbox_mode = "shim"): ends with ShutdownSandbox, not with its last task. */
   sandboxApi = false;
+  /** Shutdown was called, perhaps while something was still being made. */
+  shutdownAsked = false;
 
   constructor(
     readonly namespace: string,
@@ -112,11 +116,17 @@ export class Pod {
   /** NOT_FOUND with the runc shim's words, which clients look for. */
   task(id: string): PodTask {
     const task = this.tasks.get(id);
-    if (!task) throw new StatusError(Code.NOT_FOUND, "container not created");
+    if (!task?.created) throw new StatusError(Code.NOT_FOUND, "container not created");
     return task;
   }
 
+  /** Nothing is left that the shim is there for, and it has been told to go. */
+  get done(): boolean {
+    return this.shutdownAsked && this.tasks.size === 0 && !this.sandboxApi;
+  }
+
   add(task: PodTask): void {
+    this.shutdownAsked = false;
     this.deleted.delete(task.id);
     this.tasks.set(task.id, task);
   }

@@ -34,6 +34,8 @@ const SIGINT = 2;
 const FLUSH_MS = 5_000;
 /** A shim that nobody has given a task to, nor talks to, is one that containerd has forgotten (issue 6860). */
 const ORPHANED_AFTER_MS = 60_000;
+/** Of a `start` that was killed before it gave its answer, containerd never learns; it would be there by now. */
+const UNUSED_AFTER_MS = 15_000;
 
 /** Serves one pod until containerd shuts the shim down. */
 export function serve(settings: ShimSettings): void {
@@ -94,7 +96,7 @@ export function serve(settings: ShimSettings): void {
     if (pod.tasks.size > 0 || pod.sandboxApi || server.connections > 0) startTimer(endIfForgotten, ORPHANED_AFTER_MS);
     else end("nobody has any use for this shim");
   };
-  startTimer(endIfForgotten, ORPHANED_AFTER_MS);
+  startTimer(endIfForgotten, UNUSED_AFTER_MS);
   runLoop();
 }
 

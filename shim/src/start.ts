@@ -45,13 +45,14 @@ export function start(flags: Flags, programName: string, env: ReadonlyMap<string
     writeAddress(address);
     return address;
   }
+  requireAnswering(sandboxer);
+  isolateCores(env);
+  enterShimCgroup(options.shimCgroup);
+  writeAddress(address);
+  writeBundleRecord(bundle, record);
+  // Last, and the fork at once: of a start that is killed nobody would remove the socket.
   const listener = listen(path);
   try {
-    requireAnswering(sandboxer);
-    isolateCores(env);
-    enterShimCgroup(options.shimCgroup);
-    writeAddress(address);
-    writeBundleRecord(bundle, record);
     forkShim({
       namespace: flags.namespace,
       sandboxId,

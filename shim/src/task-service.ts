@@ -15,6 +15,7 @@ import { encodeState } from "./task-state.ts";
 const api = containerd.task.v2;
 const TASK = "containerd.task.v2.Task";
 const EMPTY = new Uint8Array(0);
+const SIGKILL = 9;
 /** Those handed on that name an exec; the others have something else in the field where these have its id. */
 const WITH_EXEC_ID: ReadonlySet<string> = new Set(["State", "Kill", "ResizePty", "CloseIO"]);
 
@@ -37,7 +38,7 @@ class Service implements TaskService {
   constructor(private readonly parts: ServiceParts) {
     this.sandboxTask = createSandboxTask(parts);
     const methods: Readonly<Record<string, Method>> = {
-      Create: (payload) => this.create(payload),
+      Create: (payload, context) => this.create(payload, context),
       Start: (payload) => this.start(payload),
       Delete: (payload, context) => this.delete(payload, context),
       Exec: (payload, context) => this.exec(payload, context),
@@ -82,13 +83,15 @@ class Service implements TaskService {
     const task = this.parts.pod.task(this.id(payload));
     if (WITH_EXEC_ID.has(context.method)) task.process(this.target(payload).execId);
     const answer = task.role === "sandbox" && this.sandboxTask.handle(task, payload, context);
-    // Asking twice for something that happens once is the sandboxer's to recognise; only questions are repeated.
-    const repeatable = ["Pids", "Stats"].includes(context.method);
+    // Asking twice for something that happens once is the sandboxer's to recognise; only questions are repeated, and
+    // SIGKILL, which does the same twice: CRI gives a container up for good if it cannot kill it after a failed start.
+    const killed = context.method === "Kill" && readRequest(api.KillRequest, payload).signal === SIGKILL;
+    const repeatable = killed || ["Pids", "Stats"].includes(context.method);
     return answer || this.parts.sandboxer.call(TASK, context.method, payload, { ...remaining(context), repeatable });
   }
 
-  private async create(payload: Uint8Array): Promise<Uint8Array> {
-    const { pod, events, exits, sandboxer } = this.parts;
+  private async create(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
+    const { pod, events, exits, sandboxer, onShutdown } = this.parts;
     const request = readRequest(api.CreateTaskRequest, payload);
     requireId(request.id);
     if (!request.bundle.startsWith("/")) {
@@ -105,10 +108,13 @@ class Service implements TaskService {
     pod.add(task);
     try {
       task.init.pid = await this.make(task, spec, request, payload);
+      if (context.signal.aborted) await this.unmake(task);
     } catch (error) {
       pod.tasks.delete(task.id);
+      if (pod.done) onShutdown();
       throw error;
     }
+    task.created = true;
     exits.watch(task.init);
     exits.announce(task.init, () => events.created(task, request.rootfs, request.checkpoint));
     return api.CreateTaskResponse.encode({ pid: task.init.pid });
@@ -125,6 +131,15 @@ class Service implements TaskService {
     return this.sandboxTask.create(task, spec, request, async () =>
       pidOf(await sandboxer.call(TASK, "Create", payload)),
     );
+  }
+
+  /** A containerd that was killed over its Create does not know that there is such a task, nor that it should be deleted. */
+  private async unmake({ id, role }: PodTask): Promise<never> {
+    const { sandboxer, sandboxCalls } = this.parts;
+    if (role === "container")
+      await sandboxer.call(TASK, "Delete", api.DeleteRequest.encode({ id }), { repeatable: true });
+    else await sandboxCalls.shutdown(id);
+    throw new StatusError(Code.CANCELLED, `container ${id}: whoever wanted it has gone`);
   }
 
   private async start(payload: Uint8Array): Promise<Uint8Array> {
@@ -258,7 +273,8 @@ class Service implements TaskService {
 
   private async shutdown(): Promise<Uint8Array> {
     const { pod, onShutdown } = this.parts;
-    if (pod.tasks.size === 0 && !pod.sandboxApi) onShutdown();
+    pod.shutdownAsked = true;
+    if (pod.done) onShutdown();
     return EMPTY;
   }
 }

@@ -52,12 +52,13 @@ export async function churn(options: ChurnOptions, lab: Lab): Promise<ChurnResul
   let containers = 0;
   try {
     await warmUp(run);
-    let before = await traces(lab);
+    const before = await traces(lab);
+    const left = new Set<string>();
     for (let first = 0; first < options.pods; first += options.round) {
       const last = Math.min(first + options.round, options.pods);
       const pods = await liveRound(run, first, last);
       containers += pods.reduce((sum, pod) => sum + pod.containers.length, 0);
-      before = await requireNothingLeft(run, before, pods);
+      await requireNothingLeft(run, before, left, pods);
       options.onRound(last);
     }
   } finally {
@@ -119,8 +120,13 @@ async function live({ lab, world, parts, options, exits }: Run, pod: PodModel): 
   }
 }
 
-/** @returns the traces that the next round is measured against, so that nothing is told twice */
-async function requireNothingLeft(run: Run, before: string[], pods: readonly PodModel[]): Promise<string[]> {
+/** @param left what earlier rounds have left and told of; that of this one is added */
+async function requireNothingLeft(
+  run: Run,
+  before: readonly string[],
+  left: Set<string>,
+  pods: readonly PodModel[],
+): Promise<void> {
   const { lab, parts } = run;
   const stray = new PodModel({ name: "stray", network: "host", sharePid: false, containers: [], ending: "stopped" });
   const { items } = await persist(parts, "ListPodSandbox", stray, () => parts.cri.runtime.listPodSandbox({}));
@@ -129,16 +135,11 @@ async function requireNothingLeft(run: Run, before: string[], pods: readonly Pod
     parts.findings.add("left behind", `the pod ${metadata?.name} (${id}) is still listed`, story);
     await removePod(parts, stray, id, "stopped");
   }
-  const left = await difference(lab, before);
-  if (left.length === 0) return before;
-  for (const line of left) {
+  for (const line of await difference(lab, before, left)) {
+    left.add(line);
     const ids = line.match(/[0-9a-f]{64}/g) ?? [];
     const story = pods.filter(({ history }) => ids.some((id) => history.some((text) => text.includes(id))));
-    parts.findings.add(
-      "left behind",
-      line,
-      story.flatMap(({ history }) => history),
-    );
+    const lines = story.flatMap(({ history }) => history);
+    parts.findings.add("left behind", line, lines);
   }
-  return await traces(lab);
 }

@@ -3,7 +3,7 @@ import type { Process } from "@kuasar/install/process-table";
 import type { Lab } from "../integration/lab.ts";
 import type { FaultKind } from "./fault-log.ts";
 import type { Findings } from "./finding.ts";
-import { outlivesContainerd } from "./justified.ts";
+import { outlivesContainerd, outlivesShim } from "./justified.ts";
 import type { Random } from "./random.ts";
 import { idsOf, kill9, nameOf, victims } from "./victims.ts";
 import type { World } from "./world.ts";
@@ -74,8 +74,7 @@ export class Injector {
         this.restart(kind);
         return;
       case "shim":
-        if (this.containerdIsAway && this.lab.runtimeCase.sandboxMode === "shim") return;
-        return this.killOne(kind, () => victims.shims(shim));
+        return this.killOne(kind, () => victims.shims(shim).filter((process) => this.mayLoseShim(process)));
       case "pause":
         return this.killOne(kind, victims.pauses);
       case "init":
@@ -117,6 +116,15 @@ export class Injector {
       this.containerdIsAway = false;
       back();
     }
+  }
+
+  private mayLoseShim(shim: Process): boolean {
+    const { runtimeCase } = this.lab;
+    const owners = this.world.owners(idsOf(shim));
+    return (
+      !(this.containerdIsAway && runtimeCase.sandboxMode === "shim") &&
+      owners.every((pod) => outlivesShim(pod, runtimeCase))
+    );
   }
 
   private async killOne(kind: FaultKind, find: () => Process[]): Promise<void> {

@@ -21,6 +21,11 @@ export function outlivesContainerd({ phase, shimKilled }: PodModel, { sandboxMod
   return sandboxMode !== "shim" || (phase === "living" && !shimKilled);
 }
 
+/** Nor does it notice the end of such a sandbox's shim once it has been restarted: it waits for new sandboxes only. */
+export function outlivesShim({ sawContainerdKilled }: PodModel, { sandboxMode }: RuntimeCase): boolean {
+  return sandboxMode !== "shim" || !sawContainerdKilled;
+}
+
 const known: readonly Known[] = [
   {
     kind: "wrong exit code",

@@ -33,20 +33,24 @@ export async function traces(lab: Lab): Promise<string[]> {
   return [...new Set(lines)].sort();
 }
 
-/** Waits until everything is as it was. @returns what still differs after that: "+ ..." came, "- ..." went */
-export async function difference(lab: Lab, before: readonly string[]): Promise<string[]> {
-  let now: string[] = [];
+/**
+ * Waits until everything is as it was, but for what is known to have been left.
+ *
+ * @returns what still differs after that: "+ ..." came, "- ..." went
+ */
+export async function difference(lab: Lab, before: readonly string[], known: ReadonlySet<string>): Promise<string[]> {
+  let differs: string[] = [];
   const same = async () => {
-    now = await traces(lab);
-    return now.length === before.length && now.every((line, index) => line === before[index]);
+    const now = await traces(lab);
+    differs = [
+      ...now.filter((line) => !before.includes(line)).map((line) => `+ ${line}`),
+      ...before.filter((line) => !now.includes(line)).map((line) => `- ${line}`),
+    ].filter((line) => !known.has(line));
+    return differs.length === 0;
   };
-  await waitUntil(same, { what: "the pods' traces to go", timeoutMs: SETTLE_MS, intervalMs: 200 }).catch(
-    () => undefined,
-  );
-  return [
-    ...now.filter((line) => !before.includes(line)).map((line) => `+ ${line}`),
-    ...before.filter((line) => !now.includes(line)).map((line) => `- ${line}`),
-  ];
+  const what = "the pods' traces to go";
+  await waitUntil(same, { what, timeoutMs: SETTLE_MS, intervalMs: 200 }).catch(() => undefined);
+  return differs;
 }
 
 /** Counted, as several may look alike. */

@@ -56,6 +56,8 @@ export class PodModel {
   shimKilled = false;
   /** Its pause process has been killed: it is not ready any more, though its containers run on. */
   pauseKilled = false;
+  /** containerd has been killed since it was made. */
+  sawContainerdKilled = false;
   phase: "making" | "living" | "removing" = "making";
   readonly history: string[] = [];
 

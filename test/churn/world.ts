@@ -53,7 +53,10 @@ export class World {
   /** A fault that is everybody's. @returns what is to be called when its victim is back */
   strikeAll(kind: FaultKind): () => void {
     const fault = this.faults.begin(kind);
-    for (const pod of this.pods) pod.note(`FAULT ${kind} killed`);
+    for (const pod of this.pods) {
+      pod.note(`FAULT ${kind} killed`);
+      pod.sawContainerdKilled ||= kind !== "sandboxer";
+    }
     return () => {
       fault.endedAt = Date.now();
       for (const pod of this.pods) pod.note(`${kind} back`);
