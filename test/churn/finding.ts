@@ -33,12 +33,12 @@ export function createFindings(handler: string, onFinding: (finding: Finding) =>
     all,
     excused,
     add(kind, text, history = []) {
-      const why = knownOf(handler, kind, text);
+      const finding = { kind, text, history: [...history] };
+      const why = knownOf(handler, finding);
       if (why !== undefined) {
         excused.set(why, (excused.get(why) ?? 0) + 1);
         return;
       }
-      const finding = { kind, text, history: [...history] };
       all.push(finding);
       onFinding(finding);
     },

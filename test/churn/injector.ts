@@ -146,10 +146,10 @@ export class Injector {
   private kill(kind: FaultKind, victim: Process): void {
     const ids = idsOf(victim);
     // Nothing of it can be read any more: it has ended, and its pid may be another's soon.
-    if (ids.size === 0 && victim.argv[1] !== "init") return;
+    if (ids.size === 0) return;
     for (const pod of kind === "runc" || kind === "start command" ? this.world.owners(ids) : []) {
       for (const container of pod.containers) {
-        if (container.id === undefined || ids.has(container.id) || ids.size === 0) container.spoiled = true;
+        if (container.id === undefined || ids.has(container.id)) container.spoiled = true;
       }
     }
     this.world.strike(kind, ids, victim.argv.join(" "));

@@ -6,6 +6,8 @@ import type { PodModel } from "./pod-model.ts";
 interface Known {
   readonly kind: Finding["kind"];
   readonly text: RegExp;
+  /** A line of the pod's story that must be there for it. */
+  readonly after?: RegExp;
   /** The runtime handlers that it happens with. Default: all. */
   readonly handlers?: readonly string[];
   readonly why: string;
@@ -57,11 +59,22 @@ const known: readonly Known[] = [
       "CreateContainer makes a snapshot under a lease of a day (client.go, WithLease): killed before it has named its " +
       "owner, containerd keeps it until the lease runs out. Neither shim nor sandboxer has to do with snapshots.",
   },
+  {
+    kind: "left behind",
+    text: /^\+ (file|folder|FIFO) \/tmp\/[\w/-]+\/io\.containerd\.runtime\.v2\.task\//,
+    after: /FAULT delete command/,
+    why:
+      "A bundle whose `delete` command was killed stays until containerd is started again, which then calls it again " +
+      "(runtime/v2/binary.go, Delete, which gives up before it removes the bundle).",
+  },
 ];
 
 /** @returns the reason why such a finding is none, if there is one */
-export function knownOf(handler: string, kind: Finding["kind"], text: string): string | undefined {
+export function knownOf(handler: string, { kind, text, history }: Finding): string | undefined {
   const fits = (entry: Known) =>
-    entry.kind === kind && entry.text.test(text) && (entry.handlers?.includes(handler) ?? true);
+    entry.kind === kind &&
+    entry.text.test(text) &&
+    (entry.handlers?.includes(handler) ?? true) &&
+    (entry.after === undefined || history.some((line) => entry.after?.test(line)));
   return known.find(fits)?.why;
 }

@@ -10,7 +10,7 @@ import type { Lab } from "../integration/lab.ts";
 import { privatePlaces } from "./sealed.ts";
 
 /** Shims, namespaces, cgroups and what containerd collects as garbage go a while after the call that ends them. */
-const SETTLE_MS = 30_000;
+const SETTLE_MS = 45_000;
 
 /**
  * Everything that there is in this run's own namespaces, and what containerd's own records say, a line for each thing:

@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from "node:fs";
-import { hasEnded, type Process, processTable } from "@kuasar/install/process-table";
+import { hasEnded, type Process, processTable, readProcess } from "@kuasar/install/process-table";
 
 /** What can be killed, by what it looks like in the process table. Only this run's processes are to be seen there. */
 export const victims = {
@@ -27,9 +27,10 @@ export function nameOf({ argv }: Process): string {
   return (argv.at(-1) ?? "").replace(/-exec$/, "");
 }
 
-/** containerd's ids that a process's arguments, folder or cgroup name. */
-export function idsOf({ pid, argv }: Process): Set<string> {
-  const texts = [...argv];
+/** containerd's ids that a process's arguments, folder or cgroup name, or its runc's if it is a `runc init`. */
+export function idsOf({ pid, ppid, argv }: Process): Set<string> {
+  const runc = argv[1] === "init" ? readProcess(ppid) : undefined;
+  const texts = [...argv, ...(runc?.argv ?? [])];
   try {
     texts.push(readlinkSync(`/proc/${pid}/cwd`), readFileSync(`/proc/${pid}/cgroup`, "utf8"));
   } catch (error) {

@@ -1,5 +1,7 @@
+import { rmSync } from "node:fs";
 import { errorText } from "../error/sandbox-error.ts";
 import type { Logger } from "../log/logger.ts";
+import { socketPath } from "../monitor/monitor-client.ts";
 import type { Monitors } from "../monitor/own-monitor.ts";
 import { isSameProcess } from "../proc/start-time.ts";
 import { processKey } from "../task/task-record.ts";
@@ -16,6 +18,8 @@ export function isOrphan({ monitor, record }: Sandbox): boolean {
  */
 export async function adoptOrphan(sandbox: Sandbox, monitors: Monitors, log: Logger): Promise<void> {
   sandbox.monitor.close();
+  // A process that is killed leaves its socket; the shim's `delete` command, which removes it, may never have been run.
+  rmSync(socketPath(sandbox.record.monitorAddress), { force: true });
   const monitor = await monitors.launch(sandbox.key);
   sandbox.monitor = monitor;
   sandbox.update({ state: "deleting", monitorAddress: monitor.address, ownMonitor: true, orphaned: true });

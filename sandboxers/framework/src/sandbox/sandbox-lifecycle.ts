@@ -65,7 +65,7 @@ export interface SandboxLifecycleParts {
 }
 
 const REMOVAL_RETRY_MS = 200;
-const REMOVAL_RETRY_MAX_MS = 30_000;
+const REMOVAL_RETRY_MAX_MS = 10_000;
 
 export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLifecycle {
   const { sandboxer, store, registry, lock, monitors, tasks, log } = parts;
@@ -159,8 +159,10 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
   }
 
   function markOrphaned(sandbox: Sandbox): void {
-    log.warn({ sandbox: sandbox.id }, "the sandbox's monitor died: what is left of the sandbox waits to be removed");
-    record(sandbox, { orphaned: true });
+    if (sandbox.record.state !== "deleting") {
+      log.warn({ sandbox: sandbox.id }, "the sandbox's monitor died: what is left of the sandbox waits to be removed");
+      record(sandbox, { orphaned: true });
+    }
   }
 
   // Nobody has called who could be told: what cannot be written down (a full disk) is logged, and Wait answers all the same.

@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { hierarchies } from "@kuasar/framework/cgroup/hierarchies";
 import { removeCgroup } from "@kuasar/framework/cgroup/remove-cgroup";
@@ -21,4 +21,19 @@ export async function removeStateFolder({ root, id, plainCgroup }: Container): P
   }
   rmSync(folder, { recursive: true, force: true });
   return true;
+}
+
+/**
+ * Removes what a runtime that was killed in mid call has left of a container of which nothing runs. runc mounts its own
+ * program there for a moment, and takes a folder without state for none at all (libcontainer/nsenter/cloned_binary.c).
+ */
+export async function clearStateFolder({ root, id, monitor }: Container): Promise<void> {
+  const folder = join(root, id);
+  if (!existsSync(folder)) {
+    return;
+  }
+  for (const name of readdirSync(folder)) {
+    await monitor.unmount(join(folder, name));
+  }
+  rmSync(folder, { recursive: true, force: true });
 }

@@ -8,6 +8,7 @@ import type { Monitor } from "@kuasar/framework/monitor/monitor";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import type { Task } from "@kuasar/framework/task/task";
 import { processKey } from "@kuasar/framework/task/task-record";
+import { clearStateFolder } from "../oci-runtime/state-folder.ts";
 import type { RuntimeChoice } from "../runtime-choice.ts";
 import { cgroupOfUnfinished } from "./container-cgroup.ts";
 import { containerOf, type TaskDetails, taskDetails } from "./task-details.ts";
@@ -41,10 +42,9 @@ export async function discardContainer(choice: RuntimeChoice, sandbox: Sandbox, 
   const container = containerOf(sandbox, task, details);
   if (existsSync(task.bundle)) {
     await choice.runtime(details.binary).delete(container, true);
-  } else {
-    // containerd has removed the bundle, which the OCI runtime writes its log to. Nothing runs; what it kept can go.
-    rmSync(join(container.root, container.id), { recursive: true, force: true });
   }
+  // Or else containerd has removed the bundle, which the OCI runtime writes its log to. Nothing runs; what it kept can go.
+  await clearStateFolder(container);
   if (cgroup !== undefined) {
     // An OCI runtime that was interrupted does not know what it has made already.
     await removeCgroup(hierarchies(), cgroup);
