@@ -183,6 +183,8 @@ class Service implements TaskService {
     requireId(execId, "exec_id");
     if (task.execs.has(execId)) throw new StatusError(Code.ALREADY_EXISTS, `id ${execId}`);
     await this.parts.sandboxer.call(TASK, "Exec", payload, remaining(context));
+    // The id is another's now.
+    this.parts.pod.deletedExecs.delete(`${id}/${execId}`);
     task.addExec(execId, { stdin, stdout, stderr, terminal });
     this.parts.events.execAdded(task, execId);
     return EMPTY;

@@ -161,10 +161,10 @@ export class Lab {
 }
 
 /** A lab for the tests of the enclosing `describe`, started before the first and ended after the last. */
-export function useLab(runtimeCase: RuntimeCase, extraRuntimes: Record<string, RuntimeEntry> = {}): () => Lab {
+export function useLab(...settings: Parameters<typeof Lab.start>): () => Lab {
   let lab: Lab | undefined;
   before(async () => {
-    lab = await Lab.start(runtimeCase, extraRuntimes);
+    lab = await Lab.start(...settings);
   });
   after(async () => {
     await lab?.stop();

@@ -52,14 +52,14 @@ export class RawTtrpc {
     this.socket.write(bytes);
   }
 
-  /** Sends a request and waits for its answer. */
-  async call<I>(service: Service, method: RawMethod<I>, input: I): Promise<RawResponse> {
+  /** Sends a request and waits for its answer. @param timeoutMs its deadline, as the peer is told of it */
+  async call<I>(service: Service, method: RawMethod<I>, input: I, timeoutMs = 10_000): Promise<RawResponse> {
     const payload = method.input.encode(input);
     const request = ttrpc.Request.encode({
       service: service.name,
       method: method.name,
       payload,
-      timeoutNano: 10_000_000_000,
+      timeoutNano: timeoutMs * 1_000_000,
       metadata: [{ key: "containerd-namespace-ttrpc", value: "k8s.io" }],
     });
     const streamId = this.nextStreamId;
