@@ -38,7 +38,10 @@ async function versionsOf({ lab }: Stage): Promise<string> {
   const { parts } = lab.containerd;
   const containerd = (await execa(parts.containerd, ["--version"])).stdout.split(" ")[2] ?? "";
   const runc = (await execa(parts.runc, ["--version"])).stdout.split("\n")[0] ?? "";
-  return `containerd ${containerd}, ${runc.replace(" version", "")}`;
+  // What comes of checkpoints is criu's to say.
+  const criu = await execa("criu", ["--version"], { reject: false });
+  const version = /^Version: (\S+)$/m.exec(criu.stdout ?? "")?.[1];
+  return `containerd ${containerd}, ${runc.replace(" version", "")}, ${version ? `criu ${version}` : "no criu"}`;
 }
 
 function save(path: string, text: string): void {

@@ -1,6 +1,5 @@
 import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
-import type { Mount } from "./mount.ts";
 import type { ProcessTable } from "./process-table.ts";
 import { runCommand } from "./run.ts";
 
@@ -9,6 +8,12 @@ interface MountHelper {
   readonly program: string;
   /** The file system's type, as the program is told of it. */
   readonly type: string;
+}
+
+/** What it is told of a mount. */
+interface HelpedMount {
+  readonly source: string;
+  readonly options: readonly string[];
 }
 
 // A FUSE file system's own program may have to look through its layers first.
@@ -24,7 +29,7 @@ export function helperOf(type: string): MountHelper | undefined {
 export async function mountByHelper(
   table: ProcessTable,
   { program, type }: MountHelper,
-  { source, options }: Mount,
+  { source, options }: HelpedMount,
   target: string,
 ): Promise<void> {
   const argv = [program, source, target, ...options.flatMap((option) => ["-o", option]), "-t", type];

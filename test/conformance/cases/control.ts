@@ -171,6 +171,27 @@ export const controlCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "stats: of what does not change by itself",
+    async run(trial) {
+      await trial.run({ memoryLimit: 64 * MIB });
+      await update(trial, { pids: { limit: 33 }, memory: { limit: 48 * MIB, swap: 96 * MIB } });
+      const { metrics } = await trial.tasks.metrics({ filters: [`id==${trial.id}`] });
+      const { v1, v2 } = io.containerd.cgroups;
+      const data = metrics[0]?.data;
+      if (data?.typeUrl === v2.Metrics.typeName) {
+        const { pids: count, memory } = unpackAny(data, v2.Metrics);
+        trial.note("limits", [count?.limit, memory?.usageLimit, memory?.swapLimit]);
+      } else if (data) {
+        const { pids: count, memory, cpu, hugetlb, blkio } = unpackAny(data, v1.Metrics);
+        trial.note("limits", [count?.limit, memory?.usage?.limit, memory?.swap?.limit, memory?.kernel?.limit]);
+        trial.note("hierarchical", [memory?.hierarchicalMemoryLimit, memory?.hierarchicalSwapLimit]);
+        trial.note("cpus", cpu?.usage?.perCpu.length);
+        trial.note("pages", hugetlb.map(({ pagesize }) => pagesize).sort());
+        trial.note("block io", Object.keys(blkio ?? {}).sort());
+      }
+    },
+  },
+  {
     name: "oom: a process that takes more memory than it may",
     async run(trial) {
       await trial.run({
