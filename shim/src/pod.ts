@@ -61,6 +61,8 @@ export class PodTask {
   created = false;
   /** Between a Pause and its Resume. */
   paused = false;
+  /** Nothing is left of it but the answer to its Delete. */
+  removed = false;
   readonly execs = new Map<string, PodProcess>();
   oomWatch: OomWatch | undefined;
 

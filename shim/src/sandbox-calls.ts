@@ -10,8 +10,6 @@ export interface SandboxCalls {
   create(request: containerd.runtime.sandbox.v1.ICreateSandboxRequest, metadata: Metadata): Promise<void>;
   /** The pid whose namespaces are the pod's; 0 for a sandbox without any. */
   start(sandboxId: string): Promise<number>;
-  /** timeoutSecs: until the sandbox is killed. */
-  stop(sandboxId: string, timeoutSecs: number): Promise<void>;
   /** Removes whatever there is of it. */
   shutdown(sandboxId: string): Promise<void>;
 }
@@ -26,9 +24,6 @@ export function createSandboxCalls(sandboxer: SandboxerConnection): SandboxCalls
     async start(sandboxId) {
       const answer = await call("StartSandbox", api.StartSandboxRequest.encode({ sandboxId }), false);
       return api.StartSandboxResponse.decode(answer).pid;
-    },
-    async stop(sandboxId, timeoutSecs) {
-      await call("StopSandbox", api.StopSandboxRequest.encode({ sandboxId, timeoutSecs }), true);
     },
     async shutdown(sandboxId) {
       await evenIfGone(call("ShutdownSandbox", api.ShutdownSandboxRequest.encode({ sandboxId }), true));

@@ -1,16 +1,16 @@
 import { containerd } from "@kuasar/proto/shim";
 import { type CallContext, Code, StatusError } from "ttrpc-ts";
 import type { BundleSpec } from "./bundle.ts";
+import { remaining } from "./deadline.ts";
 import { requireExit } from "./exit-watch.ts";
 import type { PodTask } from "./pod.ts";
 import { readRequest } from "./request.ts";
 import type { ServiceParts } from "./service-parts.ts";
 
 const api = containerd.task.v2;
+const TASK = "containerd.task.v2.Task";
 const EMPTY = new Uint8Array(0);
 const SIGKILL = 9;
-/** What is waited for until a sandbox that was asked to end by another signal is killed. */
-const STOP_TIMEOUT_SECS = 10;
 
 /**
  * A task that comes with a sandbox of its own. The pause container of a pod *is* the sandbox: its calls become Sandbox
@@ -29,7 +29,7 @@ export interface SandboxTask {
   handle(task: PodTask, payload: Uint8Array, context: CallContext): Promise<Uint8Array> | undefined;
 }
 
-export function createSandboxTask({ sandboxCalls, monitorAddress, log }: ServiceParts): SandboxTask {
+export function createSandboxTask({ pod, sandboxCalls, sandboxer, monitorAddress, log }: ServiceParts): SandboxTask {
   const undo = (sandboxId: string) =>
     sandboxCalls
       .shutdown(sandboxId)
@@ -58,14 +58,12 @@ export function createSandboxTask({ sandboxCalls, monitorAddress, log }: Service
     },
 
     async delete(task, deleteContainer) {
-      if (task.role === "lone") {
-        const answer = await deleteContainer();
-        await sandboxCalls.shutdown(task.id);
-        return answer;
-      }
-      const { status, exitedAt } = requireExit(task.init);
-      await sandboxCalls.shutdown(task.id);
-      return api.DeleteResponse.encode({ pid: task.init.pid, exitStatus: status, exitedAt });
+      const answer = task.role === "sandbox" ? deleteResponse(task) : await deleteContainer();
+      task.removed = true;
+      // The sandbox goes with the last of its tasks: containers may outlive a pause process that was killed.
+      const last = [...pod.tasks.values()].every(({ removed }) => removed);
+      if (last && !pod.sandboxApi) await sandboxCalls.shutdown(pod.sandboxId);
+      return answer;
     },
 
     handle(task, payload, context) {
@@ -73,7 +71,7 @@ export function createSandboxTask({ sandboxCalls, monitorAddress, log }: Service
         case "Pids":
           return Promise.resolve(api.PidsResponse.encode({ processes: [{ pid: task.init.pid }] }));
         case "Kill":
-          return kill(task, payload);
+          return kill(task, payload, context);
         case "ResizePty":
         case "CloseIO":
           return Promise.resolve(EMPTY);
@@ -83,10 +81,14 @@ export function createSandboxTask({ sandboxCalls, monitorAddress, log }: Service
     },
   };
 
-  async function kill(task: PodTask, payload: Uint8Array): Promise<Uint8Array> {
+  function deleteResponse({ init }: PodTask): Uint8Array {
+    const { status, exitedAt } = requireExit(init);
+    return api.DeleteResponse.encode({ pid: init.pid, exitStatus: status, exitedAt });
+  }
+
+  async function kill(task: PodTask, payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
     if (task.init.exit) throw new StatusError(Code.NOT_FOUND, "process already finished");
     const { signal } = readRequest(api.KillRequest, payload);
-    await sandboxCalls.stop(task.id, signal === SIGKILL ? 0 : STOP_TIMEOUT_SECS);
-    return EMPTY;
+    return sandboxer.call(TASK, "Kill", payload, { ...remaining(context), repeatable: signal === SIGKILL });
   }
 }

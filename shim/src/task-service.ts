@@ -248,7 +248,7 @@ class Service implements TaskService {
     const { task, execId } = process;
     const forward = () => this.parts.sandboxer.call(TASK, "Delete", payload, { repeatable: true });
     try {
-      return await (execId !== "" || task.role === "container" ? forward() : this.sandboxTask.delete(task, forward));
+      return await (execId !== "" ? forward() : this.sandboxTask.delete(task, forward));
     } catch (error) {
       // The sandbox has been removed, and all of its containers with it: how they ended is known here.
       const gone = error instanceof StatusError && error.code === Code.NOT_FOUND;

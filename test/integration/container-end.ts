@@ -25,6 +25,14 @@ export async function pidOf(lab: Lab, containerId: string): Promise<number> {
   return pid;
 }
 
+/** The pid, on the host, of the process that holds a pod's namespaces. */
+export async function podPid(lab: Lab, podSandboxId: string): Promise<number> {
+  const { info } = await lab.containerd.cri.runtime.podSandboxStatus({ podSandboxId, verbose: true });
+  const { pid } = JSON.parse(info?.info ?? "{}") as { pid?: number };
+  if (!pid) throw new Error(`pod ${podSandboxId}: expected a pid in its verbose status, got ${info?.info}`);
+  return pid;
+}
+
 /** A command that ends with 7 as soon as `endContainer` says so, containerd or not. */
 export const endsOnRequest: readonly string[] = ["sh", "-c", "while [ ! -e /tmp/end ]; do sleep 0.05; done; exit 7"];
 

@@ -32,6 +32,7 @@ export function createRuncSandboxer(config: RuncConfig, log: Logger): Sandboxer 
     kind: "runc",
     platform: goPlatform(),
     tasks: createRuncTasks(createRuntimeChoice(config)),
+    takesSignals: true,
 
     parseOptions(options) {
       const parsed = parseRuncOptions(options);

@@ -4,13 +4,15 @@ import type { ContainerConfig } from "@kuasar/install/pod";
 import { waitUntil } from "@kuasar/install/wait-until";
 import { runtime } from "@kuasar/proto/cri";
 import { assert } from "chai";
-import { exitCodeOf } from "../container-end.ts";
+import { exitCodeOf, podPid } from "../container-end.ts";
 import type { Lab } from "../lab.ts";
 import { refusal } from "./refusal.ts";
 import { withPod } from "./with-pod.ts";
 
 const { CONTAINER_CREATED_EVENT, CONTAINER_STARTED_EVENT, CONTAINER_STOPPED_EVENT, CONTAINER_DELETED_EVENT } =
   runtime.v1.ContainerEventType;
+const { SANDBOX_NOTREADY } = runtime.v1.PodSandboxState;
+const { CONTAINER_RUNNING } = runtime.v1.ContainerState;
 const RESTARTS = 8;
 const BIG_LOG_LINES = 50_000;
 
@@ -44,6 +46,18 @@ export function containersTests(lab: () => Lab): void {
       }
       const main = await pod.start({ configure });
       assert.equal((await pod.exec(main, "cat", "/shared/order")).stdout, "first\nsecond\n");
+    }));
+
+  it("leaves a pod's containers alone when the process that holds its namespaces is killed", () =>
+    withPod(lab(), {}, async (pod) => {
+      const containerId = await pod.start();
+      await killSandbox(lab(), pod.id);
+      const notReady = async () => (await pod.status()).state === SANDBOX_NOTREADY;
+      await waitUntil(notReady, { what: "the pod to be seen as not ready", timeoutMs: 10_000 });
+      assert.equal((await pod.exec(containerId, "echo", "alive")).stdout, "alive\n");
+      assert.equal((await pod.containerStatus(containerId)).state, CONTAINER_RUNNING);
+      await pod.stop();
+      assert.equal(await exitCodeOf(pod, containerId), 137);
     }));
 
   it("says how a container has ended, whether by itself or by a signal", () =>
@@ -127,4 +141,10 @@ export function containersTests(lab: () => Lab): void {
       const checkpoint = cri().checkpointContainer({ containerId: await pod.start(), location });
       assert.match(await refusal(checkpoint), /CheckpointContainer not implemented/);
     }));
+}
+
+/** With sandbox_mode shim there is no task that is the pod's. */
+async function killSandbox(lab: Lab, podId: string): Promise<void> {
+  if (lab.runtimeCase.sandboxMode === "shim") process.kill(await podPid(lab, podId), "SIGKILL");
+  else await lab.containerd.ctr(["--namespace", "k8s.io", "task", "kill", "--signal", "SIGKILL", podId]);
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { assert } from "chai";
-import { pidOf } from "../container-end.ts";
+import { pidOf, podPid } from "../container-end.ts";
 import type { Lab } from "../lab.ts";
 import { withPod } from "./with-pod.ts";
 
@@ -81,12 +81,4 @@ export function resourcesTests(lab: () => Lab): void {
       assert.equal((await pod.exec(await pod.start(), "true")).exitCode, 0);
     });
   });
-}
-
-/** The pid, on the host, of the process that holds a pod's namespaces. */
-export async function podPid(lab: Lab, podSandboxId: string): Promise<number> {
-  const { info } = await lab.containerd.cri.runtime.podSandboxStatus({ podSandboxId, verbose: true });
-  const { pid } = JSON.parse(info?.info ?? "{}") as { pid?: number };
-  if (!pid) throw new Error(`pod ${podSandboxId}: expected a pid in its verbose status, got ${info?.info}`);
-  return pid;
 }

@@ -89,6 +89,37 @@ describe("a sandbox", () => {
     expect(existsSync(join(node.dir, NAMESPACE))).to.equal(false);
   });
 
+  for (const takesSignals of [true, undefined]) {
+    it(`${takesSignals ? "spares" : "stops"} its tasks when a signal ends its process`, async () => {
+      const { sandboxes, tasks, queries, registry } = node.domain;
+      Object.assign(node.sandboxer, { takesSignals });
+      await sandboxes.create(node.sandboxRequest("pod"));
+      await sandboxes.start(NAMESPACE, "pod");
+      const sandbox = registry.get(NAMESPACE, "pod");
+      await tasks.create(sandbox, node.taskRequest("c1", "sleep 1000"), 0);
+      await tasks.start(sandbox, "c1", 0);
+      await sandboxes.signal(NAMESPACE, "pod", 9);
+      expect((await sandboxes.wait(NAMESPACE, "pod")).status).to.equal(137);
+      expect(queries.state(sandbox, "c1", "").state).to.equal(takesSignals ? "running" : "stopped");
+      await rejects(sandboxes.signal(NAMESPACE, "pod", 9), 5, /already finished/);
+      await sandboxes.shutdown(NAMESPACE, "pod");
+    });
+  }
+
+  it("outlives its own bundle while its shim lives and it has tasks", async () => {
+    const { sandboxes, tasks, registry } = node.domain;
+    await sandboxes.create(node.sandboxRequest("pod"));
+    await sandboxes.start(NAMESPACE, "pod");
+    const sandbox = registry.get(NAMESPACE, "pod");
+    await tasks.create(sandbox, node.taskRequest("c1", "exit 3"), 0);
+    await tasks.start(sandbox, "c1", 0);
+    await sandboxes.cleanUp(NAMESPACE, "pod");
+    expect((await sandbox.tasks.get("c1")?.exit("").promise)?.status).to.equal(3);
+    await tasks.delete(sandbox, "c1");
+    await sandboxes.cleanUp(NAMESPACE, "pod");
+    expect(registry.find(NAMESPACE, "pod")).to.equal(undefined);
+  });
+
   it("starts a monitor of its own if nobody brought one", async () => {
     await node.domain.sandboxes.create(node.sandboxRequest("pod", { monitorAddress: "" }));
     expect(record("pod").monitorAddress).to.match(/own0$/);

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { alreadyExists, errorText, failedPrecondition } from "../error/sandbox-error.ts";
+import { alreadyExists, errorText, failedPrecondition, notFound } from "../error/sandbox-error.ts";
 import { validateBundlePath } from "../identifier/bundle-path.ts";
 import { quote, validateIdentifier } from "../identifier/identifier.ts";
 import type { KeyedLock } from "../lock/keyed-lock.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Monitors } from "../monitor/own-monitor.ts";
+import { checkSignal } from "../monitor/signal-number.ts";
 import { processStartTime } from "../proc/start-time.ts";
 import { STORE_VERSION } from "../store/read-record.ts";
 import type { StateStore } from "../store/state-store.ts";
@@ -16,11 +17,20 @@ import type { SandboxRegistry } from "./sandbox-registry.ts";
 import { criState } from "./sandbox-state.ts";
 import type { Sandboxer, SandboxRequest } from "./sandboxer.ts";
 
+const SIGKILL = 9;
+/** How long a sandbox that was asked to end by another signal may take. */
+const STOP_TIMEOUT_MS = 10_000;
+
 /** What can be asked of sandboxes, whichever protocol the question came by. Everything throws SandboxError. */
 export interface SandboxLifecycle {
   create(request: SandboxRequest): Promise<void>;
   start(namespace: string, id: string): Promise<StartedSandbox>;
   stop(namespace: string, id: string, timeoutMs: number): Promise<void>;
+  /**
+   * A signal to the sandbox's process, or what it amounts to where the sandboxer takes none. NOT_FOUND "process already
+   * finished" if so; INVALID_ARGUMENT for what is no signal.
+   */
+  signal(namespace: string, id: string, signal: number): Promise<void>;
   /** Answers when the sandbox has ended. */
   wait(namespace: string, id: string): Promise<Exit>;
   status(namespace: string, id: string): SandboxStatus;
@@ -31,6 +41,11 @@ export interface SandboxLifecycle {
    * be removed. NOT_FOUND if there is no such sandbox.
    */
   takeOver(namespace: string, id: string): Promise<void>;
+  /**
+   * What is left of the sandbox's own bundle goes: all of the sandbox, unless its shim lives and it has tasks. Containers
+   * may outlive a pause process, whose task containerd deletes at once; the sandbox goes with the last of them.
+   */
+  cleanUp(namespace: string, id: string): Promise<void>;
   /** Takes note of the end of a sandbox's process, now or at any later time. */
   watch(sandbox: Sandbox): void;
   /** As `shutdown`, for a sandbox at hand. */
@@ -242,7 +257,7 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
     sandbox.monitor.close();
   }
 
-  return {
+  const lifecycle: SandboxLifecycle = {
     watch,
 
     async create(request) {
@@ -260,6 +275,20 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
     async stop(namespace, id, timeoutMs) {
       const sandbox = registry.get(namespace, id);
       await lock.run(sandbox.key, "StopSandbox", () => end(sandbox, timeoutMs));
+    },
+
+    async signal(namespace, id, signal) {
+      checkSignal(signal);
+      const sandbox = registry.get(namespace, id);
+      if (sandbox.record.state === "stopped") {
+        throw notFound("process already finished");
+      }
+      if (sandboxer.takesSignals && sandbox.record.pid !== 0) {
+        await sandbox.monitor.signal(id, signal);
+      } else {
+        const timeoutMs = signal === SIGKILL ? 0 : STOP_TIMEOUT_MS;
+        await lock.run(sandbox.key, "Kill", () => end(sandbox, timeoutMs));
+      }
     },
 
     async wait(namespace, id) {
@@ -292,6 +321,15 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
       });
     },
 
+    async cleanUp(namespace, id) {
+      await lifecycle.takeOver(namespace, id);
+      const sandbox = registry.get(namespace, id);
+      const { orphaned, lone } = sandbox.record;
+      if (orphaned === true || lone || !sandbox.hasTasks()) {
+        await lifecycle.shutdown(namespace, id);
+      }
+    },
+
     async shutdown(namespace, id) {
       await removePresent(registry.get(namespace, id));
     },
@@ -300,6 +338,7 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
     removeAtLast,
     tend,
   };
+  return lifecycle;
 }
 
 function lockKey({ namespace, id }: SandboxRequest): string {

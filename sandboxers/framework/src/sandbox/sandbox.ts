@@ -43,6 +43,11 @@ export class Sandbox {
     return this.#store.directory(this.#record);
   }
 
+  /** Whether there are tasks in it that nobody has deleted. */
+  hasTasks(): boolean {
+    return [...this.tasks.values()].some(({ record }) => record.state !== "deleted");
+  }
+
   get store(): StateStore {
     return this.#store;
   }

@@ -17,6 +17,11 @@ export interface Sandboxer {
   /** The platform of the containers, in Go's words. */
   readonly platform: Platform;
   readonly tasks: TaskEngine;
+  /**
+   * The sandbox's process is one among the pod's, and a signal to it is for it alone: containers with pids of their own
+   * outlive it. Where this is left out a signal stops the whole sandbox, in order, as a virtual machine wants it.
+   */
+  readonly takesSignals?: true;
   /** Checks the runtime options, before anything is made. INVALID_ARGUMENT, naming what is wrong. */
   parseOptions(options: TypedBytes | undefined): JsonObject;
   /** Prepares what the sandbox needs before it starts. On an error the framework calls `remove`. */

@@ -1,7 +1,5 @@
 import { cgroupPathsOf, sameCgroups } from "../cgroup/cgroup-paths.ts";
 import { cgroupMembers } from "../cgroup/members.ts";
-import { notFound } from "../error/sandbox-error.ts";
-import { checkSignal } from "../monitor/signal-number.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { SandboxRegistry } from "../sandbox/sandbox-registry.ts";
 import type { VisibleState } from "../task/task-state.ts";
@@ -30,13 +28,4 @@ export function sandboxPids({ record: { pid, state } }: Sandbox): number[] {
   const shared = paths === undefined || paths.common === "/" || (own !== undefined && sameCgroups(paths, own));
   const members = shared ? [] : cgroupMembers(paths);
   return members.includes(pid) ? members : [pid];
-}
-
-/** NOT_FOUND "process already finished" if so; INVALID_ARGUMENT for what is no signal. */
-export async function signalSandbox({ id, record, monitor }: Sandbox, signal: number): Promise<void> {
-  checkSignal(signal);
-  if (record.state === "stopped" || record.pid === 0) {
-    throw notFound("process already finished");
-  }
-  await monitor.signal(id, signal);
 }

@@ -82,9 +82,10 @@ export function ttrpcSandboxService(
       const context = requestContext(call);
       const id = idOf(request, context);
       if (context.cleanup) {
-        await sandboxes.takeOver(context.namespace, id);
+        await sandboxes.cleanUp(context.namespace, id);
+      } else {
+        await sandboxes.shutdown(context.namespace, id);
       }
-      await sandboxes.shutdown(context.namespace, id);
       return {};
     }),
 

@@ -15,7 +15,7 @@ import { checkpointRequest } from "./checkpoint-request.ts";
 import { sandboxForTask, sandboxOfTask } from "./find-sandbox.ts";
 import { packMetrics } from "./metrics-any.ts";
 import { requestContext } from "./request-context.ts";
-import { sandboxAsTask, sandboxPids, sandboxTaskState, signalSandbox } from "./sandbox-as-task.ts";
+import { sandboxAsTask, sandboxPids, sandboxTaskState } from "./sandbox-as-task.ts";
 import type { SandboxMetrics } from "./sandbox-metrics.ts";
 import { answering } from "./wire-error.ts";
 import { toMount, toTypedBytes } from "./wire-request.ts";
@@ -153,7 +153,7 @@ export function ttrpcTaskService(
       const context = requestContext(call);
       const pause = sandboxAsTask(registry, context, id);
       if (pause !== undefined) {
-        await signalSandbox(pause, signal);
+        await sandboxes.signal(context.namespace, id, signal);
       } else {
         await control.kill(sandboxOfTask(registry, context, id), id, execId, signal, all);
       }
