@@ -1,5 +1,5 @@
 // Runs a command in a virtual machine that is what a production node is; without one, a shell: npm run lab -- COMMAND
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cacheDirectory, vmParts } from "@kuasar/install/parts";
@@ -28,24 +28,26 @@ async function lab(words: readonly string[], options: LabOptions): Promise<void>
   const root = await rootImage(parts, folder, report);
   const kept = join(folder, "checkout");
   const checkout = options.keep && existsSync(kept) ? kept : await checkoutImage(parts, top, folder);
-  const exchange = join(folder, "exchange");
-  const consoleLog = join(folder, "console.log");
-  writeExchangeDisk(exchange, words.join(" "));
-  const { memory, cpus, nestedKvm, deadline } = options;
-  const machine = { root, checkout, exchange, consoleLog, memoryMiB: memory, cpus, nestedKvm };
-  report(`booting; the machine's console is ${consoleLog}`);
+  // Of this run alone: another may be under way.
+  const scratch = mkdtempSync(join(folder, "run-"));
+  const exchange = join(scratch, "exchange");
+  const consoleLog = join(scratch, "console.log");
   try {
-    await runVirtualMachine(
-      parts,
-      { ...machine, deadlineMs: deadline * 60_000 },
-      words.length > 0 ? undefined : process.stdin,
-    );
+    writeExchangeDisk(exchange, words.join(" "));
+    const { memory, cpus, nestedKvm, deadline } = options;
+    const machine = { root, checkout, exchange, consoleLog, memoryMiB: memory, cpus, nestedKvm };
+    report(`booting; the machine's console is ${consoleLog}`);
+    const shell = words.length > 0 ? undefined : process.stdin;
+    await runVirtualMachine(parts, { ...machine, deadlineMs: deadline * 60_000 }, shell);
+    const status = await readExchangeDisk(exchange, options.results);
+    if (status === undefined) throw new Error("the machine went before its command did");
+    process.exitCode = status;
   } catch (error) {
     throw new Error(`${messageOf(error)}\n${tail(consoleLog)}`);
+  } finally {
+    if (existsSync(consoleLog)) renameSync(consoleLog, join(folder, "console.log"));
+    rmSync(scratch, { recursive: true });
   }
-  const status = await readExchangeDisk(exchange, options.results);
-  if (status === undefined) throw new Error(`the machine went before its command did\n${tail(consoleLog)}`);
-  process.exitCode = status;
 }
 
 function report(line: string): void {

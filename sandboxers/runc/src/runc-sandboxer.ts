@@ -3,7 +3,7 @@ import { type Hierarchies, hierarchies } from "@kuasar/framework/cgroup/hierarch
 import { signalMembers } from "@kuasar/framework/cgroup/members";
 import { createPodCgroup } from "@kuasar/framework/cgroup/pod-cgroup";
 import { removeCgroup } from "@kuasar/framework/cgroup/remove-cgroup";
-import { startScope } from "@kuasar/framework/cgroup/systemd-scope";
+import { startScope, systemdRuns } from "@kuasar/framework/cgroup/systemd-scope";
 import { ErrorCode, invalidArgument, isCode } from "@kuasar/framework/error/sandbox-error";
 import type { Logger } from "@kuasar/framework/log/logger";
 import { readSpec } from "@kuasar/framework/oci/read-spec";
@@ -104,12 +104,13 @@ export function createRuncSandboxer(config: RuncConfig, log: Logger): Sandboxer 
 }
 
 /**
- * Whether the pod's cgroup is systemd's to make. On cgroup v1, where systemd has a hierarchy of its own beside the
- * controllers', it is made like any other.
+ * Whether the pod's cgroup is systemd's to make: as the runtime's options say, or, with `sandbox_mode = "shim"`, where a
+ * pod comes without them, as its cgroup parent does, a slice. On cgroup v1, where systemd has a hierarchy of its own
+ * beside the controllers', it is made like any other.
  */
 function isScope({ record }: Sandbox, { cgroup }: PausePlan, { mode }: Hierarchies): boolean {
   const options = record.engine.options as RuncOptions | undefined;
-  return mode === "unified" && options?.systemdCgroup === true && cgroup.endsWith(".scope");
+  return mode === "unified" && cgroup.endsWith(".scope") && (options?.systemdCgroup ?? systemdRuns());
 }
 
 async function endPause({ id, monitor }: Sandbox): Promise<void> {

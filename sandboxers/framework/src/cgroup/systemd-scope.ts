@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { errorText, failedPrecondition } from "../error/sandbox-error.ts";
@@ -13,6 +14,9 @@ const DEFAULT_PERIOD_US = 100_000;
 
 /** A property of a unit as busctl is told it: name, D-Bus signature, value. */
 type Property = readonly [name: string, signature: string, ...value: string[]];
+
+/** sd_booted(3) */
+export const systemdRuns = (): boolean => existsSync("/run/systemd/system");
 
 /**
  * Has systemd make the cgroup `path`, which ends with `x.slice/y.scope`, and put a process into it; the cgroups of a
