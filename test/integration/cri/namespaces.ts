@@ -39,6 +39,9 @@ export function namespacesTests(lab: () => Lab, { sandboxMode }: RuntimeCase): v
       const debuggers = await pod.start(sharing({ pid: TARGET, targetId: target }));
       const processes = (await pod.exec(debuggers, "ps")).stdout;
       assert.match(processes, /^ +1 .* sleep 4242$/m);
+      // The end of the target would be this one's as well, while containerd is about to kill it: it then may find its
+      // connection closed, and leaves the pod to whoever stops it again.
+      await lab().containerd.cri.runtime.stopContainer({ containerId: debuggers, timeout: 0 });
     }));
 
   it("sets a pod's sysctls, of its ipc and of its network", () => {
