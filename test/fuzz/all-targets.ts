@@ -1,7 +1,22 @@
 import type { FuzzTarget } from "./fuzz-target.ts";
+import { front } from "./targets/front.ts";
 import { monitor } from "./targets/monitor.ts";
+import { options } from "./targets/options.ts";
 import { sandboxer } from "./targets/sandboxer.ts";
 import { shimTasks } from "./targets/shim-tasks.ts";
+import { shimWire } from "./targets/shim-wire.ts";
+import { spec } from "./targets/spec.ts";
+import { store } from "./targets/store.ts";
 import { ttrpcServer } from "./targets/ttrpc-server.ts";
 
-export const allTargets: readonly FuzzTarget[] = [ttrpcServer, sandboxer, shimTasks, monitor];
+export const allTargets: readonly FuzzTarget[] = [
+  ttrpcServer,
+  front,
+  sandboxer,
+  options,
+  spec,
+  store,
+  shimTasks,
+  shimWire,
+  monitor,
+];

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { errno, errorText, invalidArgument } from "../error/sandbox-error.ts";
-import { isJsonObject } from "../store/json.ts";
 import type { OciSpec } from "./spec.ts";
+import { isOciSpec } from "./spec-shape.ts";
 
 export const SPEC_FILE = "config.json";
 
@@ -24,27 +24,8 @@ export function readSpec(bundle: string): OciSpec | undefined {
   } catch (error) {
     throw invalidArgument(`${path} is not JSON: ${errorText(error)}`);
   }
-  if (!isJsonObject(spec) || !wellFormed(spec)) {
+  if (!isOciSpec(spec)) {
     throw invalidArgument(`${path} is not an OCI runtime spec`);
   }
-  return spec as OciSpec;
-}
-
-// Only what this process would trip over; the OCI runtime checks the rest.
-function wellFormed(spec: Record<string, unknown>): boolean {
-  return (
-    optional(spec.linux, isJsonObject) &&
-    optional(spec.process, isJsonObject) &&
-    optional(spec.annotations, isJsonObject) &&
-    optional(spec.hooks, isJsonObject) &&
-    optional(spec.mounts, (mounts) => Array.isArray(mounts) && mounts.every(isJsonObject)) &&
-    optional(
-      (spec.linux as Record<string, unknown> | undefined)?.namespaces,
-      (namespaces) => Array.isArray(namespaces) && namespaces.every(isJsonObject),
-    )
-  );
-}
-
-function optional(value: unknown, check: (value: unknown) => boolean): boolean {
-  return value === undefined || value === null || check(value);
+  return spec;
 }
