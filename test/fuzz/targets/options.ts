@@ -6,6 +6,7 @@ import { containerd, google, runtimeoptions } from "@kuasar/proto/containerd";
 import { contracts } from "@kuasar/proto/message-arbitraries";
 import fc from "fast-check";
 import { parseRuncOptions } from "../../../sandboxers/runc/src/options/parse-options.ts";
+import { readRuntimeOptions } from "../../../shim/src/runtime-options.ts";
 import { chooseSandboxer } from "../../../shim/src/sandboxer-choice.ts";
 import { fuzzTarget } from "../fuzz-target.ts";
 import { type Damage, damaged, damages, hostileName, hugeText, real, type Text, textOf } from "../hostile.ts";
@@ -114,7 +115,8 @@ export const options = fuzzTarget<Input>({
           if (!isRefusal && input.damage === undefined) throw error;
         }
         try {
-          chooseSandboxer("containerd-shim-kuasar-v2", bytes, () => textOf(input.toml ?? ""));
+          const options = readRuntimeOptions(bytes, () => textOf(input.toml ?? ""));
+          chooseSandboxer({ programName: "containerd-shim-kuasar-v2", options, env: new Map() });
         } catch (error) {
           if (!/^runtime options: .*(expected|line \d+)/s.test((error as Error).message)) throw error;
         }
