@@ -72,7 +72,7 @@ class Service implements TaskService {
 
   /** Every request begins with the container's id. What comes second need not even be text. */
   private id(payload: Uint8Array): string {
-    return api.ConnectRequest.decode(payload).id;
+    return readRequest(api.ConnectRequest, payload).id;
   }
 
   private target(payload: Uint8Array): { id: string; execId: string } {
