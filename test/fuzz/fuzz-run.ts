@@ -43,7 +43,15 @@ class Feeder {
 
   constructor(private readonly target: FuzzTarget) {}
 
-  async feed(input: unknown): Promise<void> {
+  /** The time may be over while an input is being fed, which then goes on by itself. */
+  private last: Promise<void> = Promise.resolve();
+
+  feed(input: unknown): Promise<void> {
+    this.last = this.feedNow(input);
+    return this.last;
+  }
+
+  private async feedNow(input: unknown): Promise<void> {
     this.runs++;
     this.subject ??= await this.target.open();
     const stray = watchStrayErrors();
@@ -61,7 +69,9 @@ class Feeder {
     }
   }
 
+  /** Throws the fault of an input that was still being fed. */
   async close(): Promise<void> {
+    await this.last;
     await this.subject?.close();
     this.subject = undefined;
   }
