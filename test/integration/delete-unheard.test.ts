@@ -35,7 +35,7 @@ for (const runtimeCase of kuasarCases.filter(({ criSandboxes }) => !criSandboxes
         peer.close();
       }
       // containerd, who has heard of none of this, finds the task as it was, and takes it away with its shim.
-      await daemon.ctr(["task", "rm", id], { reject: false });
+      await daemon.ctr(["task", "rm", id]);
       await daemon.ctr(["container", "rm", id]);
       await lab().assertNothingLeft();
     });
