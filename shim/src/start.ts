@@ -40,7 +40,9 @@ export function start(flags: Flags, programName: string, env: ReadonlyMap<string
   const record = { ...spec, sandboxer: sandboxer.name, socket: sandboxer.socket };
   const address = socketAddress(flags.address, flags.namespace, sandboxId, sys.sha256);
   const path = pathOfAddress(address);
-  if (sandboxId !== flags.id && canConnect(path)) {
+  if (sandboxId !== flags.id) {
+    // Another shim in its place would know nothing of the pod, and would keep others from seeing that its own is dead.
+    if (!canConnect(path)) throw new Error(`the shim of pod ${sandboxId} does not answer on ${path}`);
     writeBundleRecord(bundle, record);
     writeAddress(address);
     return address;

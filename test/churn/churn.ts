@@ -1,4 +1,6 @@
+import { createHash } from "node:crypto";
 import { type CriClient, connectCri } from "@kuasar/install/cri-client";
+import { criNamespace } from "@kuasar/install/private-containerd";
 import type { Lab } from "../integration/lab.ts";
 import type { RuntimeCase } from "../integration/runtime-case.ts";
 import { CALL_DEADLINE_MS, Calls } from "./calls.ts";
@@ -137,9 +139,15 @@ async function requireNothingLeft(
   }
   for (const line of await difference(lab, before, left)) {
     left.add(line);
-    const ids = line.match(/[0-9a-f]{64}/g) ?? [];
-    const story = pods.filter(({ history }) => ids.some((id) => history.some((text) => text.includes(id))));
+    const names: readonly string[] = line.match(/[0-9a-f]{64}/g) ?? [];
+    const isNamed = (id: string) => names.includes(id) || names.includes(socketName(lab, id));
+    const story = pods.filter(({ history }) => history.some((text) => text.match(/[0-9a-f]{64}/g)?.some(isNamed)));
     const lines = story.flatMap(({ history }) => history);
     parts.findings.add("left behind", line, lines);
   }
+}
+
+/** What a shim's socket is called (runtime/v2/shim/util_unix.go). */
+function socketName(lab: Lab, id: string): string {
+  return createHash("sha256").update(`${lab.containerd.layout.socket}/${criNamespace}/${id}`).digest("hex");
 }

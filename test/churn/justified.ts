@@ -67,6 +67,14 @@ const known: readonly Known[] = [
       "A bundle whose `delete` command was killed stays until containerd is started again, which then calls it again " +
       "(runtime/v2/binary.go, Delete, which gives up before it removes the bundle).",
   },
+  {
+    kind: "left behind",
+    text: /^\+ socket (without a listener )?\/run\/containerd\/s\//,
+    after: /FAULT start command/,
+    why:
+      "Of a shim that is killed before containerd has connected to it the socket stays: containerd does not call `delete` " +
+      "for a failed start (runtime/v2/binary.go, Start), so nobody is told.",
+  },
 ];
 
 /** @returns the reason why such a finding is none, if there is one */

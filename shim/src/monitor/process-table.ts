@@ -49,6 +49,8 @@ export interface ProcessTable {
    * `runc exec --detach` leaves behind may have ended before anyone has read its pid.
    */
   starting<T>(key: string, work: () => Promise<T>): Promise<T>;
+  /** Deals with all children that have ended; the loop does so by itself. */
+  reap(): void;
   /** Called with each process that exits. */
   onExit: (process: Process) => void;
 }
@@ -181,7 +183,7 @@ class Table implements ProcessTable {
     }
   }
 
-  private reap(): void {
+  reap(): void {
     for (let child = sys.waitChild(); child; child = sys.waitChild()) {
       const [pid, status] = child;
       const command = this.commands.get(pid);

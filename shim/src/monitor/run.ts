@@ -150,7 +150,7 @@ async function start(
   signal.addEventListener("abort", onAbort);
   try {
     const status = await ended;
-    if (status !== 0) endStrayInits(table);
+    if (status !== 0) await endStrayInits(table);
     if (killed !== undefined)
       throw new StatusError(killed, `${command.argv.join(" ")}: killed, ${reason(killed, command)}`);
     return status;

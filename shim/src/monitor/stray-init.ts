@@ -1,5 +1,6 @@
 import * as sys from "sys";
 import { readTextIfThere } from "../platform/files.ts";
+import { sleep } from "../platform/loop.ts";
 import type { ProcessTable } from "./process-table.ts";
 
 const SIGKILL = 9;
@@ -11,14 +12,21 @@ const MARK = "_LIBCONTAINER_";
  * say; until then it makes folders and mounts in a bundle that its owner removes meanwhile. As an orphan it is our child,
  * and not one that anybody has asked for.
  */
-export function endStrayInits(table: ProcessTable): void {
-  const own = sys.getpid();
-  const children = readTextIfThere(`/proc/${own}/task/${own}/children`) ?? "";
-  for (const child of children.split(" ").map(Number)) {
-    if (child > 0 && !table.isKnown(child) && isInit(child)) sys.kill(child, SIGKILL);
-  }
+export async function endStrayInits(table: ProcessTable): Promise<void> {
+  const found = children().filter((pid) => isStray(table, pid));
+  if (found.length === 0) return;
+  // Another container's, whose runc has just ended well, is known as soon as that end has been dealt with.
+  table.reap();
+  await sleep(0);
+  for (const pid of found) if (isStray(table, pid)) sys.kill(pid, SIGKILL);
 }
 
-function isInit(pid: number): boolean {
-  return (readTextIfThere(`/proc/${pid}/environ`) ?? "").includes(MARK);
+function children(): number[] {
+  const own = sys.getpid();
+  const text = readTextIfThere(`/proc/${own}/task/${own}/children`) ?? "";
+  return text.split(" ").map(Number).filter(Boolean);
+}
+
+function isStray(table: ProcessTable, pid: number): boolean {
+  return !table.isKnown(pid) && (readTextIfThere(`/proc/${pid}/environ`) ?? "").includes(MARK);
 }
