@@ -8,7 +8,7 @@ import { unmountAll } from "./monitor/mount.ts";
 import { createProcessTable } from "./monitor/process-table.ts";
 import { runCommand } from "./monitor/run.ts";
 import { readTextIfThere, removeIfThere } from "./platform/files.ts";
-import { runLoop } from "./platform/loop.ts";
+import { runLoop, startTimer } from "./platform/loop.ts";
 import { canConnect, pathOfAddress } from "./platform/unix-socket.ts";
 import { createSandboxCalls } from "./sandbox-calls.ts";
 import { connectSandboxer } from "./sandboxer-connection.ts";
@@ -18,6 +18,8 @@ const SIGKILL = 9;
 /** containerd waits 5 seconds for the whole command. */
 const SANDBOXER_TIMEOUT_MS = 3_500;
 const RUNTIME_TIMEOUT_MS = 1_000;
+/** Where containerd itself is killed meanwhile, nobody else ends a command that hangs. */
+const COMMAND_TIMEOUT_MS = 10_000;
 const RUNC_ROOT = "/run/containerd/runc";
 
 /**
@@ -28,6 +30,10 @@ export function deleteBundle(flags: Flags, answer: (response: Uint8Array) => voi
   requireIdentifier("-namespace", flags.namespace);
   requireIdentifier("-id", flags.id);
   sys.openLoop();
+  startTimer(() => {
+    complain(`containerd-shim-kuasar-v2: ${flags.id} is not removed after ${COMMAND_TIMEOUT_MS} ms`);
+    sys.exit(1);
+  }, COMMAND_TIMEOUT_MS);
   remove(flags).then(answer, (error) => {
     complain(`containerd-shim-kuasar-v2: ${error.message}`);
     sys.exit(1);
@@ -70,7 +76,7 @@ async function removeBySandboxer(id: string, namespace: string, record: BundleRe
       const request = api.DeleteRequest.encode({ id });
       await sandboxer.call("containerd.task.v2.Task", "Delete", request, { timeoutMs: SANDBOXER_TIMEOUT_MS });
     } else {
-      await createSandboxCalls(sandboxer).shutdown(sandboxId);
+      await createSandboxCalls(sandboxer).shutdown(sandboxId, SANDBOXER_TIMEOUT_MS);
     }
   } catch (error) {
     // It was never made, or is gone already.

@@ -11,7 +11,7 @@ export interface SandboxCalls {
   /** The pid whose namespaces are the pod's; 0 for a sandbox without any. */
   start(sandboxId: string): Promise<number>;
   /** Removes whatever there is of it. */
-  shutdown(sandboxId: string): Promise<void>;
+  shutdown(sandboxId: string, timeoutMs?: number): Promise<void>;
 }
 
 export function createSandboxCalls(sandboxer: SandboxerConnection): SandboxCalls {
@@ -25,8 +25,10 @@ export function createSandboxCalls(sandboxer: SandboxerConnection): SandboxCalls
       const answer = await call("StartSandbox", api.StartSandboxRequest.encode({ sandboxId }), false);
       return api.StartSandboxResponse.decode(answer).pid;
     },
-    async shutdown(sandboxId) {
-      await evenIfGone(call("ShutdownSandbox", api.ShutdownSandboxRequest.encode({ sandboxId }), true));
+    async shutdown(sandboxId, timeoutMs) {
+      const request = api.ShutdownSandboxRequest.encode({ sandboxId });
+      const options = { repeatable: true, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+      await evenIfGone(sandboxer.call(SANDBOX, "ShutdownSandbox", request, options));
     },
   };
 }

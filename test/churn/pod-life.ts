@@ -7,8 +7,8 @@ import type { PodModel } from "./pod-model.ts";
 import type { PodEnding } from "./pod-plan.ts";
 
 const { SANDBOX_READY } = runtime.v1.PodSandboxState;
-const ATTEMPTS = 20;
-const RETRY_MS = 200;
+const ATTEMPTS = 60;
+const RETRY_MS = 400;
 
 /** Lives one pod's plan, from RunPodSandbox to its removal, as a kubelet would drive it. */
 export async function livePod(parts: LifeParts, options: Omit<PodOptions, "name">, model: PodModel): Promise<void> {
