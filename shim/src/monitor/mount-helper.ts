@@ -33,7 +33,7 @@ export async function mountByHelper(
   target: string,
 ): Promise<void> {
   const argv = [program, source, target, ...options.flatMap((option) => ["-o", option]), "-t", type];
-  const command = { argv, env: sys.environ(), cwd: "/", key: "", pidFile: "", timeoutMs: TIMEOUT_MS };
+  const command = { argv, env: sys.environ(), cwd: "/", key: "", pidFile: "", owner: "", timeoutMs: TIMEOUT_MS };
   const { exitStatus, stdout, stderr } = await runCommand(table, command, nobodyLeaves);
   if (exitStatus === 0) return;
   const said = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes).trim()).join(" ");

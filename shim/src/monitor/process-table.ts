@@ -2,6 +2,7 @@ import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
 import { readText } from "../platform/files.ts";
 import { unwatch, watch } from "../platform/loop.ts";
+import { createRunningCommands, type RunningCommands } from "./running-commands.ts";
 import type { ProcessStdio } from "./stdio.ts";
 
 const SIGCHLD = 17;
@@ -51,6 +52,7 @@ export interface ProcessTable {
   starting<T>(key: string, work: () => Promise<T>): Promise<T>;
   /** Deals with all children that have ended; the loop does so by itself. */
   reap(): void;
+  readonly running: RunningCommands;
   /** Called with each process that exits. */
   onExit: (process: Process) => void;
 }
@@ -67,6 +69,7 @@ class Table implements ProcessTable {
   private readonly waiters = new Map<string, Array<(process: Process) => void>>();
   private readonly startingKeys = new Set<string>();
   private startsUnderWay = 0;
+  readonly running = createRunningCommands();
 
   onExit: (process: Process) => void = () => {};
 

@@ -25,6 +25,7 @@ export interface Command {
   readonly key: string;
   readonly pidFile: string;
   readonly timeoutMs: number;
+  readonly owner: string;
 }
 
 export interface CommandResult {
@@ -147,6 +148,7 @@ async function start(
   };
   const timer = command.timeoutMs ? startTimer(() => kill(Code.DEADLINE_EXCEEDED), command.timeoutMs) : undefined;
   const onAbort = () => kill(Code.CANCELLED);
+  const forget = table.running.add(command.owner, onAbort);
   signal.addEventListener("abort", onAbort);
   try {
     const status = await ended;
@@ -155,6 +157,7 @@ async function start(
       throw new StatusError(killed, `${command.argv.join(" ")}: killed, ${reason(killed, command)}`);
     return status;
   } finally {
+    forget();
     if (timer !== undefined) stopTimer(timer);
     signal.removeEventListener("abort", onAbort);
   }
@@ -170,5 +173,7 @@ function startChild(command: Command, path: string, program: number | string, st
 }
 
 function reason(code: Code, command: Command): string {
-  return code === Code.DEADLINE_EXCEEDED ? `it took longer than ${command.timeoutMs} ms` : "its caller has gone";
+  return code === Code.DEADLINE_EXCEEDED
+    ? `it took longer than ${command.timeoutMs} ms`
+    : "nobody waits for it any more";
 }

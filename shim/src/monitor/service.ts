@@ -10,6 +10,10 @@ export function registerMonitor(server: Server, table: ProcessTable): void {
   server.register(MonitorService, {
     spawn: async (request) => ({ pid: await spawnProcess(table, requireKey(request)) }),
     run: (request, context) => runCommand(table, request, context.signal),
+    cancel: ({ owner }) => {
+      table.running.cancel(owner);
+      return {};
+    },
     wait: async ({ key }) => {
       const process = await table.wait(key);
       return { pid: process.pid, exitStatus: process.exit?.status ?? 255, exitedAt: exitedAt(process) };

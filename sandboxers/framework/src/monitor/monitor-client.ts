@@ -137,6 +137,16 @@ export function createMonitorClient(address: string): Monitor {
       return await call("Run", wire.RunRequest, request, wire.RunResponse, limit);
     },
 
+    async cancel(owner) {
+      try {
+        await call("Cancel", wire.CancelRequest, { owner }, empty, CALL_TIMEOUT_MS);
+      } catch (error) {
+        if (!isCode(error, ErrorCode.UNIMPLEMENTED)) {
+          throw error;
+        }
+      }
+    },
+
     async wait(key) {
       for (let pauseMs = RETRY_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_MAX_MS)) {
         const began = Date.now();

@@ -20,6 +20,11 @@ export interface Monitor {
   spawn(request: SpawnRequest): Promise<number>;
   /** Runs a command that ends by itself. */
   run(request: RunRequest): Promise<RunResult>;
+  /**
+   * Kills the commands that are run for this owner now: their `run` throws CANCELLED. Harmless if there are none, and
+   * without effect where the monitor, an older one, cannot do it.
+   */
+  cancel(owner: string): Promise<void>;
   /** Answers when the process has exited, over any number of reconnections. NOT_FOUND for an unknown key. */
   wait(key: string): Promise<ExitedProcess>;
   list(): Promise<MonitoredProcess[]>;
@@ -107,6 +112,8 @@ export interface RunRequest {
   readonly key?: string;
   readonly pidFile?: string;
   readonly timeoutMs: number;
+  /** Whom the command is run for. */
+  readonly owner?: string;
 }
 
 export interface RunResult {

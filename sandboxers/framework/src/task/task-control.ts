@@ -5,6 +5,7 @@ import type { Sandbox } from "../sandbox/sandbox.ts";
 import { liveTask } from "../sandbox/sandbox-registry.ts";
 import type { JsonObject } from "../store/json.ts";
 import { checkExecVerb } from "./exec-state.ts";
+import { taskLock } from "./removal-lock.ts";
 import type { Task } from "./task.ts";
 import type { CheckpointRequest, TaskEngine } from "./task-engine.ts";
 import { checkTaskVerb, visibleState } from "./task-state.ts";
@@ -26,7 +27,7 @@ export interface TaskControl {
 
 export function createTaskControl(engine: TaskEngine, lock: KeyedLock): TaskControl {
   async function locked(sandbox: Sandbox, taskId: string, what: string, body: (task: Task) => Promise<void>) {
-    await lock.run(`${sandbox.key}/${taskId}`, what, () => body(liveTask(sandbox, taskId)));
+    await lock.run(taskLock(sandbox, taskId), what, () => body(liveTask(sandbox, taskId)));
   }
 
   return {

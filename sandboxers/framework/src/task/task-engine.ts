@@ -23,6 +23,8 @@ export interface TaskEngine {
   delete(sandbox: Sandbox, task: Task): Promise<void>;
   /** Removes whatever there is of the container: running, exited or half made. Harmless if there is nothing. */
   discard(sandbox: Sandbox, task: Task): Promise<void>;
+  /** Has whatever is being done to the container now fail soon: it has taken too long, or the container is to go. */
+  interrupt(sandbox: Sandbox, task: Task): Promise<void>;
   /** Answers with the pid of the new process in the container, in the host's namespace. */
   startExec(sandbox: Sandbox, task: Task, exec: ExecRecord, timeoutMs: number): Promise<number>;
   deleteExec(sandbox: Sandbox, task: Task, execId: string): Promise<void>;

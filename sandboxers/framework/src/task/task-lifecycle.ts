@@ -10,6 +10,7 @@ import type { Sandbox } from "../sandbox/sandbox.ts";
 import { liveTask, type SandboxRegistry } from "../sandbox/sandbox-registry.ts";
 import { STORE_VERSION } from "../store/read-record.ts";
 import type { ExitWatch } from "./exit-watch.ts";
+import { createRemovalLock, taskLock } from "./removal-lock.ts";
 import { Task } from "./task.ts";
 import type { TaskEngine, TaskRequest } from "./task-engine.ts";
 import type { TaskRecord } from "./task-record.ts";
@@ -49,6 +50,8 @@ export interface TaskLifecycleParts {
 }
 
 // What a task stands on goes away meanwhile: its monitor dies and another takes over, containerd removes its bundle.
+/** After this long a Delete does not wait any longer for what else is being done to the task: containerd waits for five. */
+const DELETE_PATIENCE_MS = 3_000;
 const DISCARD_ATTEMPTS = 4;
 const DISCARD_RETRY_MS = 50;
 
@@ -169,7 +172,7 @@ export function createTaskLifecycle(parts: TaskLifecycleParts): TaskLifecycle {
     task.discard();
   }
 
-  const lockKey = (sandbox: Sandbox, taskId: string) => `${sandbox.key}/${taskId}`;
+  const runLast = createRemovalLock(engine, lock, log);
 
   return {
     discard,
@@ -177,19 +180,19 @@ export function createTaskLifecycle(parts: TaskLifecycleParts): TaskLifecycle {
     async create(sandbox, request, timeoutMs) {
       validateIdentifier(request.id, "task id");
       const bundle = validateBundlePath(request.bundle);
-      return await lock.run(lockKey(sandbox, request.id), "Create", () =>
+      return await lock.run(taskLock(sandbox, request.id), "Create", () =>
         make(sandbox, { ...request, bundle }, timeoutMs),
       );
     },
 
     async start(sandbox, taskId, timeoutMs) {
-      return await lock.run(lockKey(sandbox, taskId), "Start", () =>
+      return await lock.run(taskLock(sandbox, taskId), "Start", () =>
         begin(sandbox, liveTask(sandbox, taskId), timeoutMs),
       );
     },
 
     async delete(sandbox, taskId) {
-      return await lock.run(lockKey(sandbox, taskId), "Delete", async () => {
+      return await runLast(sandbox, taskId, "Delete", DELETE_PATIENCE_MS, async () => {
         const task = sandbox.tasks.get(taskId);
         if (task === undefined) {
           throw taskNotFound(taskId);
@@ -199,7 +202,7 @@ export function createTaskLifecycle(parts: TaskLifecycleParts): TaskLifecycle {
     },
 
     async cleanUp(sandbox, taskId) {
-      return await lock.run(lockKey(sandbox, taskId), "cleanup", async () => {
+      return await runLast(sandbox, taskId, "cleanup", 0, async () => {
         const task = sandbox.tasks.get(taskId);
         if (task === undefined) {
           throw taskNotFound(taskId);
@@ -230,7 +233,7 @@ export function createTaskLifecycle(parts: TaskLifecycleParts): TaskLifecycle {
     async discardAll(sandbox) {
       const failed: string[] = [];
       for (const task of [...sandbox.tasks.values()]) {
-        await lock.run(lockKey(sandbox, task.id), "ShutdownSandbox", async () => {
+        await runLast(sandbox, task.id, "ShutdownSandbox", 0, async () => {
           if (task.record.state !== "deleted") {
             await discard(sandbox, task);
             if (sandbox.tasks.has(task.id)) {

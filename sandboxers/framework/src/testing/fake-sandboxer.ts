@@ -68,6 +68,7 @@ export function createFakeSandboxer(): Sandboxer & { readonly created: string[];
         discarded.push(task.id);
         await Promise.all(keys(task).map((key) => end(sandbox, key)));
       },
+      interrupt: (sandbox, task) => sandbox.monitor.cancel(task.id),
       startExec: (sandbox, task, exec) =>
         sandbox.monitor.spawn(
           spawnRequest(processKey(task.id, exec.id), (JSON.parse(exec.spec ?? "{}") as { args: string[] }).args),

@@ -58,6 +58,7 @@ export function createRuntimeCommands(binary: string): RuntimeCommands {
       env: environment(),
       cwd: container.bundle,
       timeoutMs,
+      owner: container.id,
       ...process,
     });
     if (result.exitStatus !== 0) {
@@ -117,6 +118,7 @@ export function createRuntimeCommands(binary: string): RuntimeCommands {
         env: environment(),
         cwd: "/",
         timeoutMs: DELETE_TIMEOUT_MS,
+        owner: container.id,
       });
       if (result.exitStatus !== 0) {
         const message = lastError(log) || Buffer.from(result.stderr).toString();

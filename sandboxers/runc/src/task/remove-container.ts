@@ -21,6 +21,7 @@ export async function deleteContainer(choice: RuntimeChoice, sandbox: Sandbox, t
   if (details === undefined) {
     return;
   }
+  await interruptExecs(sandbox.monitor, task);
   if (!task.initGone) {
     await endProcess(sandbox.monitor, task.id);
   }
@@ -34,6 +35,7 @@ export async function discardContainer(choice: RuntimeChoice, sandbox: Sandbox, 
   if (details === undefined) {
     return;
   }
+  await interruptExecs(sandbox.monitor, task);
   const cgroup = cgroupOfUnfinished(task, details);
   if (cgroup !== undefined && !(await signalMembers(cgroup, SIGKILL))) {
     throw unavailable(`task ${task.id}: its processes in cgroup ${cgroup.common} do not end`);
@@ -50,6 +52,13 @@ export async function discardContainer(choice: RuntimeChoice, sandbox: Sandbox, 
     await removeCgroup(hierarchies(), cgroup);
   }
   await releaseBundle(sandbox, task, details);
+}
+
+/** An OCI runtime that hangs in an exec of the container's must not outlive it. */
+async function interruptExecs(monitor: Monitor, task: Task): Promise<void> {
+  if (Object.values(task.record.execs).some(({ state }) => state === "starting")) {
+    await monitor.cancel(task.id);
+  }
 }
 
 /** Ends a process and waits until it has. One that the monitor does not know has ended, or never began. */

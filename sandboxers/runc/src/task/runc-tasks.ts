@@ -65,6 +65,7 @@ export function createRuncTasks(choice: RuntimeChoice): TaskEngine {
 
     delete: (sandbox, task) => deleteContainer(choice, sandbox, task),
     discard: (sandbox, task) => discardContainer(choice, sandbox, task),
+    interrupt: (sandbox, task) => sandbox.monitor.cancel(task.id),
 
     startExec: (sandbox, task, exec, timeoutMs) =>
       startExec(choice, sandbox, task, of(sandbox, task).details, exec, timeoutMs),
