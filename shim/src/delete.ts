@@ -93,7 +93,15 @@ async function removeByRuntime(id: string, namespace: string, bundle: string): P
   const root = options.root || options.Root || RUNC_ROOT;
   const argv = [runtime, "--root", `${root}/${namespace}`, "delete", "--force", id];
   const never = { aborted: false, addEventListener() {}, removeEventListener() {} };
-  const command = { argv, env: sys.environ(), cwd: "/", key: "", pidFile: "", owner: id, timeoutMs: RUNTIME_TIMEOUT_MS };
+  const command = {
+    argv,
+    env: sys.environ(),
+    cwd: "/",
+    key: "",
+    pidFile: "",
+    owner: id,
+    timeoutMs: RUNTIME_TIMEOUT_MS,
+  };
   const result = await runCommand(createProcessTable(), command, never);
   if (result.exitStatus !== 0) complain(`${argv.join(" ")}: ${new TextDecoder().decode(result.stderr).trim()}`);
 }

@@ -109,6 +109,10 @@ export class Pod {
   sandboxApi = false;
   /** Shutdown was called, perhaps while something was still being made. */
   shutdownAsked = false;
+  /** Called when there is nothing left that the shim is for. */
+  onUnused: () => void = () => {};
+  /** The sandbox has been removed, and with it whatever was in it, though containerd may not have asked for all. */
+  private over = false;
 
   constructor(
     readonly namespace: string,
@@ -124,7 +128,11 @@ export class Pod {
 
   /** Nothing is left that the shim is there for, and it has been told to go. */
   get done(): boolean {
-    return this.shutdownAsked && this.tasks.size === 0 && !this.sandboxApi;
+    return this.shutdownAsked && !this.inUse;
+  }
+
+  get inUse(): boolean {
+    return this.sandboxApi || (this.tasks.size > 0 && !this.over);
   }
 
   add(task: PodTask): void {
@@ -139,8 +147,14 @@ export class Pod {
    */
   remove(task: PodTask, answer: Uint8Array): void {
     for (const [id, { task: former }] of this.deleted) if (!sys.stat(former.bundle)) this.deleted.delete(id);
-    this.tasks.delete(task.id);
+    this.over ||= task.role === "sandbox";
+    this.drop(task.id);
     this.deleted.set(task.id, { task, answer });
+  }
+
+  /** Nothing has come of the task. */
+  drop(id: string): void {
+    if (this.tasks.delete(id) && !this.inUse) this.onUnused();
   }
 
   /** What was answered to the container's Delete, if it has been deleted and not made again. */

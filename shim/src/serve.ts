@@ -5,7 +5,7 @@ import { createLog, type Log } from "./log.ts";
 import { createProcessTable } from "./monitor/process-table.ts";
 import { registerMonitor } from "./monitor/service.ts";
 import { removeIfThere } from "./platform/files.ts";
-import { runLoop, setUncaughtHandler, startTimer, watch } from "./platform/loop.ts";
+import { runLoop, setUncaughtHandler, watch } from "./platform/loop.ts";
 import { pathOfAddress, serveConnections } from "./platform/unix-socket.ts";
 import { Pod } from "./pod.ts";
 import { createPublisher } from "./publisher.ts";
@@ -15,10 +15,13 @@ import type { SandboxerChoice } from "./sandboxer-choice.ts";
 import { connectSandboxer } from "./sandboxer-connection.ts";
 import { createTaskEvents } from "./task-events.ts";
 import { createTaskService } from "./task-service.ts";
+import { watchUse } from "./use-watch.ts";
 
 export interface ShimSettings {
   readonly namespace: string;
   readonly sandboxId: string;
+  /** Of the container that the shim was started for. */
+  readonly bundle: string;
   /** unix:///..., where the shim listens. */
   readonly address: string;
   readonly listener: number;
@@ -32,10 +35,6 @@ const PR_SET_CHILD_SUBREAPER = 36;
 const SIGTERM = 15;
 const SIGINT = 2;
 const FLUSH_MS = 5_000;
-/** A shim that nobody has given a task to, nor talks to, is one that containerd has forgotten (issue 6860). */
-const ORPHANED_AFTER_MS = 60_000;
-/** Of a `start` that was killed before it gave its answer, containerd never learns; it would be there by now. */
-const UNUSED_AFTER_MS = 15_000;
 
 /** Serves one pod until containerd shuts the shim down. */
 export function serve(settings: ShimSettings): void {
@@ -92,11 +91,7 @@ export function serve(settings: ShimSettings): void {
   serveConnections(settings.listener, (transport) => server.serve(transport));
 
   watchSignals(log);
-  const endIfForgotten = () => {
-    if (pod.tasks.size > 0 || pod.sandboxApi || server.connections > 0) startTimer(endIfForgotten, ORPHANED_AFTER_MS);
-    else end("nobody has any use for this shim");
-  };
-  startTimer(endIfForgotten, UNUSED_AFTER_MS);
+  watchUse(pod, settings.bundle, () => end("nobody has any use for this shim"));
   runLoop();
 }
 

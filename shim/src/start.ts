@@ -23,6 +23,7 @@ import { SOCKET_FOLDER, socketAddress } from "./socket-address.ts";
 
 const BACKLOG = 128;
 const OOM_SCORE_MAX = 1000;
+const SIGKILL = 9;
 
 /**
  * The `start` command (runtime/v2/README.md): answers with the address of the shim that serves the bundle in the
@@ -52,22 +53,15 @@ export function start(flags: Flags, programName: string, env: ReadonlyMap<string
   enterShimCgroup(options.shimCgroup);
   writeAddress(address);
   writeBundleRecord(bundle, record);
-  // Last, and the fork at once: of a start that is killed nobody would remove the socket.
-  const listener = listen(path);
-  try {
-    forkShim({
-      namespace: flags.namespace,
-      sandboxId,
-      address,
-      listener,
-      ttrpcAddress: env.get("TTRPC_ADDRESS") ?? "",
-      sandboxer,
-      debug: flags.debug,
-    });
-  } catch (error) {
-    removeIfThere(path);
-    throw error;
-  }
+  forkShim(path, {
+    namespace: flags.namespace,
+    sandboxId,
+    bundle,
+    address,
+    ttrpcAddress: env.get("TTRPC_ADDRESS") ?? "",
+    sandboxer,
+    debug: flags.debug,
+  });
   return address;
 }
 
@@ -93,10 +87,24 @@ function listen(path: string): number {
   }
 }
 
-function forkShim(settings: ShimSettings): void {
-  const pid = startServer(JSON.stringify(settings), [settings.listener], detach);
-  sys.close(settings.listener);
-  raiseOomScore(pid);
+/**
+ * The shim makes its socket itself: should this process be killed now, nobody else is left who would remove it. Up to
+ * the fork there is nothing but files in the bundle, which containerd removes.
+ */
+function forkShim(path: string, settings: Omit<ShimSettings, "listener">): void {
+  let pid = 0;
+  try {
+    pid = startServer(() => {
+      detach();
+      const listener = listen(path);
+      return { inheritance: JSON.stringify({ ...settings, listener } satisfies ShimSettings), kept: [listener] };
+    });
+    raiseOomScore(pid);
+  } catch (error) {
+    if (pid > 0) sys.kill(pid, SIGKILL);
+    if (pid > 0 || !canConnect(path)) removeIfThere(path);
+    throw error;
+  }
 }
 
 /** Leaves the starter's session and its stdio: containerd waits for the end of those, and takes them for the answer. */

@@ -39,7 +39,7 @@ class Service implements TaskService {
     this.sandboxTask = createSandboxTask(parts);
     const methods: Readonly<Record<string, Method>> = {
       Create: (payload, context) => this.create(payload, context),
-      Start: (payload) => this.start(payload),
+      Start: (payload, context) => this.start(payload, context),
       Delete: (payload, context) => this.delete(payload, context),
       Exec: (payload, context) => this.exec(payload, context),
       State: (payload) => this.state(payload),
@@ -107,10 +107,10 @@ class Service implements TaskService {
     // In the table before anything is made: an id is taken while its Create is under way.
     pod.add(task);
     try {
-      task.init.pid = await this.make(task, spec, request, payload);
+      task.init.pid = await this.make(task, spec, request, payload, remaining(context));
       if (context.signal.aborted) await this.unmake(task);
     } catch (error) {
-      pod.tasks.delete(task.id);
+      pod.drop(task.id);
       if (pod.done) onShutdown();
       throw error;
     }
@@ -125,11 +125,12 @@ class Service implements TaskService {
     spec: BundleSpec,
     request: containerd.task.v2.CreateTaskRequest,
     payload: Uint8Array,
+    limit: { timeoutMs?: number },
   ): Promise<number> {
     const { sandboxer } = this.parts;
-    if (spec.role === "container") return pidOf(await sandboxer.call(TASK, "Create", payload));
+    if (spec.role === "container") return pidOf(await sandboxer.call(TASK, "Create", payload, limit));
     return this.sandboxTask.create(task, spec, request, async () =>
-      pidOf(await sandboxer.call(TASK, "Create", payload)),
+      pidOf(await sandboxer.call(TASK, "Create", payload, limit)),
     );
   }
 
@@ -142,7 +143,7 @@ class Service implements TaskService {
     throw new StatusError(Code.CANCELLED, `container ${id}: whoever wanted it has gone`);
   }
 
-  private async start(payload: Uint8Array): Promise<Uint8Array> {
+  private async start(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
     const { pod, events, exits, sandboxer } = this.parts;
     const { id, execId } = this.target(payload);
     const process = pod.task(id).process(execId);
@@ -152,7 +153,7 @@ class Service implements TaskService {
       const answer =
         process.task.role === "sandbox" && execId === ""
           ? api.StartResponse.encode({ pid: process.pid })
-          : await sandboxer.call(TASK, "Start", payload);
+          : await sandboxer.call(TASK, "Start", payload, remaining(context));
       process.pid = api.StartResponse.decode(answer).pid;
       process.started = true;
       if (execId !== "") exits.watch(process);

@@ -27,6 +27,7 @@ export const NUMBERS = {
   rmdir: 84,
   unlink: 87,
   fchown: 93,
+  umask: 95,
   setpgid: 109,
   setsid: 112,
   setgroups: 116,

@@ -37,11 +37,11 @@ function withSocket(use: (fd: number) => void, type = SOCK_STREAM): number {
 export function listen(path: string, backlog: number): number {
   const address = unixAddress(path);
   return withSocket((fd) => {
-    const mask = process.umask(0o177);
+    const mask = call("umask", 0o177);
     try {
       callOn(path, "bind", fd, address, address.length);
     } finally {
-      process.umask(mask);
+      call("umask", mask);
     }
     callOn(path, "listen", fd, backlog);
   });
