@@ -19,6 +19,14 @@ import { type RuntimeCase, runtimeEntry, variant } from "./runtime-case.ts";
 const PROGRAMS = "programs";
 const runtimeOptions = "runtime-options.toml";
 
+/** What a lab is given beside its runtime case. */
+export interface LabExtras {
+  /** A folder searched for shims before ours. */
+  readonly shimDirectory?: string;
+  /** More arguments for the sandboxer. */
+  readonly sandboxerArgs?: readonly string[];
+}
+
 /** A private containerd, with a sandboxer behind it where the case has one, for one suite of tests. */
 export class Lab {
   private before: string[] = [];
@@ -36,6 +44,7 @@ export class Lab {
     runtimeCase: RuntimeCase,
     extraRuntimes: Record<string, RuntimeEntry> = {},
     env: Record<string, string> = {},
+    extras: LabExtras = {},
   ): Promise<Lab> {
     if (process.getuid?.() !== 0) throw new Error("integration tests run containers: expected uid 0");
     const parts = await labParts();
@@ -49,14 +58,16 @@ export class Lab {
       systemdCgroup: variant.systemdCgroup,
       directory: join(directory, "containerd"),
       parts,
-      path: [join(directory, PROGRAMS), programDirectory()],
+      path: [...(extras.shimDirectory ? [extras.shimDirectory] : []), join(directory, PROGRAMS), programDirectory()],
       criSandboxes: runtimeCase.criSandboxes,
       // For options that cannot name the sandboxer's socket.
       env: { KUASAR_RUNC_SOCKET: socket, ...env },
       runtimes: { [runtimeCase.handler]: runtimeEntry(runtimeCase, socket), ...extraRuntimes },
     });
     const places = { socket, directory: join(directory, "sandboxes"), logFile: join(directory, "sandboxer.log") };
-    const sandboxer = program ? new SandboxerProcess({ program, ...places }) : undefined;
+    const sandboxer = program
+      ? new SandboxerProcess({ program, ...places, args: extras.sandboxerArgs ?? [] })
+      : undefined;
     const lab = new Lab(runtimeCase, containerd, directory, sandboxer);
     try {
       await sandboxer?.start();
