@@ -1,14 +1,14 @@
 import { assert } from "chai";
-import { runtimeCases } from "../integration/runtime-case.ts";
-import { CrashLab } from "./crash-lab.ts";
-import { clientOperations } from "./operations.ts";
-import type { Part } from "./part.ts";
-import { containerdInCall, containerdInStart } from "./parts/containerd.ts";
-import { runtime } from "./parts/runtime.ts";
-import { sandboxer } from "./parts/sandboxer.ts";
-import { shimServe, shimStart } from "./parts/shim.ts";
-import { straceProgram } from "./strace.ts";
-import { findPoints, strikeAt } from "./trial.ts";
+import { CrashLab } from "../crash/crash-lab.ts";
+import { clientOperations } from "../crash/operations.ts";
+import type { Part } from "../crash/part.ts";
+import { containerdInCall, containerdInStart } from "../crash/parts/containerd.ts";
+import { runtime } from "../crash/parts/runtime.ts";
+import { sandboxer } from "../crash/parts/sandboxer.ts";
+import { shimServe, shimStart } from "../crash/parts/shim.ts";
+import { straceProgram } from "../crash/strace.ts";
+import { findPoints, strikeAt } from "../crash/trial.ts";
+import { runtimeCases } from "./runtime-case.ts";
 
 /** A thin selection of what `npm run crash` does: one point of each part, and every point that once showed a fault. */
 const selection: readonly [part: Part, operation: string, title: string, at: RegExp, after?: number][] = [
