@@ -28,13 +28,7 @@ const AT_A_TIME = 32;
  * half made or half removed is removed. Throws StoreUnreadable, having changed nothing, if the store cannot be read.
  */
 export async function recover(parts: RecoveryParts): Promise<void> {
-  const stored = parts.store.load();
-  const foreign = stored.find(({ sandbox }) => sandbox.kind !== parts.kind);
-  if (foreign !== undefined) {
-    throw new Error(
-      `sandbox ${foreign.sandbox.id} in the state directory is of kind ${foreign.sandbox.kind}, expected ${parts.kind}`,
-    );
-  }
+  const stored = readStore(parts.store, parts.kind);
   parts.store.sweep();
   const queue = [...stored];
   const worker = async () => {
@@ -43,6 +37,17 @@ export async function recover(parts: RecoveryParts): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: AT_A_TIME }, worker));
+}
+
+/** What is stored, if all of it can be read and is of this kind. Changes nothing. */
+export function readStore(store: StateStore, kind: string): StoredSandbox[] {
+  const stored = store.load();
+  const foreign = stored.find(({ sandbox }) => sandbox.kind !== kind);
+  if (foreign !== undefined) {
+    const { id, kind: other } = foreign.sandbox;
+    throw new Error(`sandbox ${id} in the state directory is of kind ${other}, expected ${kind}`);
+  }
+  return stored;
 }
 
 async function recoverSandbox(parts: RecoveryParts, { sandbox: record, tasks }: StoredSandbox): Promise<void> {

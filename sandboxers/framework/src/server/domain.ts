@@ -1,7 +1,7 @@
 import { createKeyedLock } from "../lock/keyed-lock.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Monitors } from "../monitor/own-monitor.ts";
-import { recover } from "../sandbox/recovery.ts";
+import { readStore, recover } from "../sandbox/recovery.ts";
 import { createSandboxLifecycle, type SandboxLifecycle } from "../sandbox/sandbox-lifecycle.ts";
 import { createSandboxRegistry, type SandboxRegistry } from "../sandbox/sandbox-registry.ts";
 import type { Sandboxer } from "../sandbox/sandboxer.ts";
@@ -23,6 +23,8 @@ export interface Domain {
   readonly control: TaskControl;
   readonly queries: TaskQueries;
   readonly metrics: SandboxMetrics;
+  /** Throws what `recover` would refuse the store with, and changes nothing. */
+  check(): void;
   /** To be done once, before anything else is asked. Throws StoreUnreadable. */
   recover(): Promise<void>;
   /** Settles when nothing is being changed: calls that only wait do not count. */
@@ -55,6 +57,7 @@ export function createDomain({ sandboxer, store, monitors, log }: DomainParts): 
     queries: createTaskQueries(engine),
     metrics: createSandboxMetrics(registry),
     idle: () => lock.idle(),
+    check: () => void readStore(store, kind),
     recover: () => recover({ kind, store, registry, monitors, sandboxes, engine, tasks, exits, log }),
   };
 }

@@ -11,8 +11,9 @@ import { createStateStore } from "../store/state-store.ts";
 import { createDomain } from "./domain.ts";
 import { createFront } from "./front.ts";
 import { notifyReady } from "./notify.ts";
+import { checkStateDirectory, claimStateDirectory } from "./state-directory.ts";
 import { createTtrpcServer } from "./ttrpc-server.ts";
-import { listenOnUnixSocket } from "./unix-listener.ts";
+import { isServed, listenOnUnixSocket } from "./unix-listener.ts";
 
 /** What one kind of sandboxer adds to the program that all of them are. */
 export interface SandboxerProgram<C extends { readonly [K in keyof C]: string | number | boolean }> {
@@ -76,8 +77,15 @@ async function serve<C extends { readonly [K in keyof C]: string | number | bool
   const home = dirname(process.argv[1] ?? "/");
   const monitors = createMonitors(join(flags.dir, MONITORS), [home, join(home, "..", "bin")]);
   const domain = createDomain({ sandboxer: program.create(config, log), store, monitors, log });
-  await domain.recover();
+  // All that can be refused is refused before anything is touched: another sandboxer may live from what is there.
+  await checkStateDirectory(flags.dir);
+  domain.check();
+  if (await isServed(flags.listen)) {
+    throw new Error(`cannot listen on ${flags.listen}: it is already served by another process`);
+  }
   mkdirSync(join(flags.dir, MONITORS), { recursive: true, mode: 0o700 });
+  await claimStateDirectory(flags.dir);
+  await domain.recover();
   const ttrpc = createTtrpcServer(domain, log);
   const front = createFront(
     ttrpc,

@@ -55,6 +55,12 @@ async function removeStale(path: string): Promise<void> {
   rmSync(path, { force: true });
 }
 
+/** Whether somebody answers there. */
+export async function isServed(path: string): Promise<boolean> {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  return stats?.isSocket() === true && (await refusalOf(path)) === undefined;
+}
+
 function refusalOf(path: string): Promise<Error | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ path });

@@ -36,6 +36,9 @@ export interface StateStore {
 
 const SANDBOX_FILE = "sandbox.json";
 const TASKS = "tasks";
+/** Drafts, of what is being made and of what is being removed. Whatever else has a leading dot is not ours to remove. */
+const NEW = ".new-";
+const GONE = ".gone-";
 
 export function createStateStore(root: string): StateStore {
   const directory = (name: SandboxName) => join(root, name.namespace, name.id);
@@ -57,19 +60,23 @@ export function createStateStore(root: string): StateStore {
     sweep() {
       mkdirSync(root, { recursive: true, mode: 0o700 });
       for (const namespace of folders(root)) {
-        for (const name of readdirSync(join(root, namespace))) {
-          if (name.startsWith(".")) {
-            removeTree(join(root, namespace, name));
-          } else {
-            sweepDrafts(join(root, namespace, name));
-            sweepDrafts(join(root, namespace, name, TASKS));
-          }
+        const folder = join(root, namespace);
+        const drafts = readdirSync(folder).filter((name) => name.startsWith(NEW) || name.startsWith(GONE));
+        for (const name of drafts) {
+          removeTree(join(folder, name));
+        }
+        for (const name of folders(folder)) {
+          sweepDrafts(join(folder, name));
+          sweepDrafts(join(folder, name, TASKS));
+        }
+        if (drafts.length > 0) {
+          removeIfEmpty(folder);
         }
       }
     },
 
     addSandbox(record) {
-      const draft = join(root, record.namespace, `.new-${record.id}`);
+      const draft = join(root, record.namespace, `${NEW}${record.id}`);
       rmSync(draft, { recursive: true, force: true });
       mkdirSync(join(draft, TASKS), { recursive: true, mode: 0o700 });
       appendRecord(join(draft, SANDBOX_FILE), JSON.stringify(record));
@@ -81,7 +88,7 @@ export function createStateStore(root: string): StateStore {
     },
 
     removeSandbox(name) {
-      const grave = join(root, name.namespace, `.gone-${name.id}`);
+      const grave = join(root, name.namespace, `${GONE}${name.id}`);
       try {
         renameSync(directory(name), grave);
       } catch {
