@@ -87,8 +87,8 @@ const checks: readonly Check[] = [
   },
 ];
 
-/** mount_setattr, through which the pause process is started, is there since this kernel (docs/kernels.md). */
-const oldestKernel = [5, 12] as const;
+/** clone3 into a cgroup, which the pause process is born into on cgroup v2, is there since this kernel (docs/kernels.md). */
+const oldestKernel = [5, 7] as const;
 
 function kernel(): Diagnosis {
   const [major = 0, minor = 0] = release().split(".").map(Number);

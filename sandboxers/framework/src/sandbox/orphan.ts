@@ -4,6 +4,7 @@ import type { Logger } from "../log/logger.ts";
 import { socketPath } from "../monitor/monitor-client.ts";
 import type { Monitors } from "../monitor/own-monitor.ts";
 import { isSameProcess } from "../proc/start-time.ts";
+import { logUnwritten } from "../store/unwritten.ts";
 import { processKey } from "../task/task-record.ts";
 import type { Sandbox } from "./sandbox.ts";
 
@@ -22,7 +23,8 @@ export async function adoptOrphan(sandbox: Sandbox, monitors: Monitors, log: Log
   rmSync(socketPath(sandbox.record.monitorAddress), { force: true });
   const monitor = await monitors.launch(sandbox.key);
   sandbox.monitor = monitor;
-  sandbox.update({ state: "deleting", monitorAddress: monitor.address, ownMonitor: true, orphaned: true });
+  const change = { state: "deleting", monitorAddress: monitor.address, ownMonitor: true, orphaned: true } as const;
+  logUnwritten(log, { sandbox: sandbox.id }, sandbox.note(change));
   for (const { key, pid, startTime } of processes(sandbox)) {
     if (isSameProcess(pid, startTime)) {
       try {

@@ -9,6 +9,7 @@ import { checkSignal } from "../monitor/signal-number.ts";
 import { processStartTime } from "../proc/start-time.ts";
 import { STORE_VERSION } from "../store/read-record.ts";
 import type { StateStore } from "../store/state-store.ts";
+import { logUnwritten } from "../store/unwritten.ts";
 import type { TaskLifecycle } from "../task/task-lifecycle.ts";
 import { type Exit, now, type Timestamp, unknownExit } from "./exit.ts";
 import { adoptOrphan, isOrphan } from "./orphan.ts";
@@ -116,7 +117,12 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
       engine,
     } as const;
     const sandbox = new Sandbox(store, record, monitor);
-    store.addSandbox(record);
+    try {
+      store.addSandbox(record);
+    } catch (error) {
+      monitor.close();
+      throw error;
+    }
     registry.add(sandbox);
     tend(sandbox);
     try {
@@ -141,7 +147,7 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
     try {
       pid = await sandboxer.start(sandbox);
     } catch (error) {
-      sandbox.update({ state: "created" });
+      logUnwritten(log, { sandbox: sandbox.id }, sandbox.note({ state: "created" }));
       throw error;
     }
     sandbox.update({ state: "ready", pid, startTime: pid === 0 ? 0 : processStartTime(pid) });
@@ -185,11 +191,7 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
     if (registry.find(sandbox.namespace, sandbox.id) !== sandbox) {
       return;
     }
-    try {
-      sandbox.update(change);
-    } catch (error) {
-      log.error({ sandbox: sandbox.id, err: errorText(error) }, "how the sandbox ended cannot be recorded");
-    }
+    logUnwritten(log, { sandbox: sandbox.id }, sandbox.note(change));
   }
 
   // Its shim was to ask for its removal, or else the shim's `delete` command; that one may have been killed, or have found
@@ -241,7 +243,7 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
   }
 
   async function removeLocked(sandbox: Sandbox): Promise<void> {
-    sandbox.update({ state: "deleting" });
+    logUnwritten(log, { sandbox: sandbox.id }, sandbox.note({ state: "deleting" }));
     if (isOrphan(sandbox)) {
       await adoptOrphan(sandbox, monitors, log);
     }

@@ -1,10 +1,13 @@
 import type { Monitor } from "../monitor/monitor.ts";
 import type { StateStore } from "../store/state-store.ts";
+import { attempt } from "../store/unwritten.ts";
 import type { Task } from "../task/task.ts";
 import { createDeferred, type Deferred } from "./deferred.ts";
 import type { Exit } from "./exit.ts";
 import type { SandboxRecord } from "./sandbox-record.ts";
 import { checkSandboxTransition } from "./sandbox-state.ts";
+
+type SandboxChange = Partial<Omit<SandboxRecord, "version" | "id" | "namespace" | "kind">>;
 
 /** A sandbox in memory: its record, which is stored at every change, its monitor and its tasks. */
 export class Sandbox {
@@ -53,12 +56,25 @@ export class Sandbox {
   }
 
   /** Stores the changed record, then makes it this sandbox's. FAILED_PRECONDITION for a state out of order. */
-  update(change: Partial<Omit<SandboxRecord, "version" | "id" | "namespace" | "kind">>): void {
+  update(change: SandboxChange): void {
+    const next = this.#changed(change);
+    this.#store.saveSandbox(next);
+    this.#record = next;
+  }
+
+  /**
+   * The same for what has happened already, or must happen in any case: where nothing can be stored (a full disk), it is
+   * known for as long as this process lives. Answers with the store's error.
+   */
+  note(change: SandboxChange): unknown {
+    this.#record = this.#changed(change);
+    return attempt(() => this.#store.saveSandbox(this.#record));
+  }
+
+  #changed(change: SandboxChange): SandboxRecord {
     if (change.state !== undefined) {
       checkSandboxTransition(this.id, this.#record.state, change.state);
     }
-    const next: SandboxRecord = { ...this.#record, ...change };
-    this.#store.saveSandbox(next);
-    this.#record = next;
+    return { ...this.#record, ...change };
   }
 }

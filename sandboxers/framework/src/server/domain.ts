@@ -52,7 +52,7 @@ export function createDomain({ sandboxer, store, monitors, log }: DomainParts): 
     registry,
     sandboxes,
     tasks,
-    execs: createExecLifecycle(engine, lock, exits),
+    execs: createExecLifecycle(engine, lock, exits, log),
     control: createTaskControl(engine, lock),
     queries: createTaskQueries(engine),
     metrics: createSandboxMetrics(registry),

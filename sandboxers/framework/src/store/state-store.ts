@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { SandboxRecord } from "../sandbox/sandbox-record.ts";
 import type { TaskRecord } from "../task/task-record.ts";
@@ -36,6 +36,7 @@ export interface StateStore {
 
 const SANDBOX_FILE = "sandbox.json";
 const TASKS = "tasks";
+const FOLDER_MODE = 0o700;
 /** Drafts, of what is being made and of what is being removed. Whatever else has a leading dot is not ours to remove. */
 const NEW = ".new-";
 const GONE = ".gone-";
@@ -58,7 +59,7 @@ export function createStateStore(root: string): StateStore {
     },
 
     sweep() {
-      mkdirSync(root, { recursive: true, mode: 0o700 });
+      mkdirSync(root, { recursive: true, mode: FOLDER_MODE });
       for (const namespace of folders(root)) {
         const folder = join(root, namespace);
         const drafts = readdirSync(folder).filter((name) => name.startsWith(NEW) || name.startsWith(GONE));
@@ -69,7 +70,8 @@ export function createStateStore(root: string): StateStore {
           sweepDrafts(join(folder, name));
           sweepDrafts(join(folder, name, TASKS));
         }
-        if (drafts.length > 0) {
+        // Left when the write was interrupted before its draft, or after it.
+        if ((statSync(folder).mode & 0o777) === FOLDER_MODE) {
           removeIfEmpty(folder);
         }
       }
@@ -78,9 +80,15 @@ export function createStateStore(root: string): StateStore {
     addSandbox(record) {
       const draft = join(root, record.namespace, `${NEW}${record.id}`);
       rmSync(draft, { recursive: true, force: true });
-      mkdirSync(join(draft, TASKS), { recursive: true, mode: 0o700 });
-      appendRecord(join(draft, SANDBOX_FILE), JSON.stringify(record));
-      renameSync(draft, directory(record));
+      try {
+        mkdirSync(join(draft, TASKS), { recursive: true, mode: FOLDER_MODE });
+        appendRecord(join(draft, SANDBOX_FILE), JSON.stringify(record));
+        renameSync(draft, directory(record));
+      } catch (error) {
+        removeTree(draft);
+        removeIfEmpty(join(root, record.namespace));
+        throw error;
+      }
     },
 
     saveSandbox(record) {

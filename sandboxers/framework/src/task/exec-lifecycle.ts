@@ -1,10 +1,12 @@
 import { alreadyExists, failedPrecondition, invalidArgument } from "../error/sandbox-error.ts";
 import { quote, validateIdentifier } from "../identifier/identifier.ts";
 import type { KeyedLock } from "../lock/keyed-lock.ts";
+import type { Logger } from "../log/logger.ts";
 import { processStartTime } from "../proc/start-time.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { liveTask } from "../sandbox/sandbox-registry.ts";
 import { isJsonObject } from "../store/json.ts";
+import { logUnwritten } from "../store/unwritten.ts";
 import { checkExecVerb } from "./exec-state.ts";
 import type { ExitWatch } from "./exit-watch.ts";
 import type { Task } from "./task.ts";
@@ -31,7 +33,7 @@ export interface ExecLifecycle {
   delete(sandbox: Sandbox, taskId: string, execId: string): Promise<DeletedProcess>;
 }
 
-export function createExecLifecycle(engine: TaskEngine, lock: KeyedLock, exits: ExitWatch): ExecLifecycle {
+export function createExecLifecycle(engine: TaskEngine, lock: KeyedLock, exits: ExitWatch, log: Logger): ExecLifecycle {
   async function begin(sandbox: Sandbox, task: Task, execId: string, timeoutMs: number): Promise<number> {
     const exec = task.exec(execId);
     if (task.initGone || task.record.state === "stopped") {
@@ -43,7 +45,7 @@ export function createExecLifecycle(engine: TaskEngine, lock: KeyedLock, exits: 
     try {
       pid = await engine.startExec(sandbox, task, exec, timeoutMs);
     } catch (error) {
-      task.updateExec(execId, { state: "created" });
+      logUnwritten(log, { task: task.id, exec: execId }, task.noteExec(execId, { state: "created" }));
       task.execNeverRan(execId);
       throw error;
     }
@@ -67,7 +69,7 @@ export function createExecLifecycle(engine: TaskEngine, lock: KeyedLock, exits: 
     const exec = task.exec(execId);
     checkExecVerb(exec.state, "delete");
     await engine.deleteExec(sandbox, task, execId);
-    task.removeExec(execId);
+    logUnwritten(log, { task: task.id, exec: execId }, task.removeExec(execId));
     return { pid: exec.pid, ...(exec.exit && { exit: exec.exit }) };
   }
 

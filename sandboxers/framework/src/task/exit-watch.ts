@@ -2,6 +2,7 @@ import { errorText } from "../error/sandbox-error.ts";
 import type { Logger } from "../log/logger.ts";
 import { type Exit, unknownExit } from "../sandbox/exit.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import { logUnwritten } from "../store/unwritten.ts";
 import type { Task } from "./task.ts";
 import type { TaskEngine } from "./task-engine.ts";
 
@@ -45,16 +46,16 @@ export function createExitWatch(engine: TaskEngine, log: Logger): ExitWatch {
     await Promise.all(alive.map(({ id }) => task.exit(id).promise));
     const { state } = task.record;
     if (state !== "deleting" && state !== "deleted") {
-      task.update({ state: "stopped", exit });
+      logUnwritten(log, { sandbox: sandbox.id, task: task.id }, task.note({ state: "stopped", exit }));
     } else if (task.record.exit === undefined) {
-      task.update({ exit });
+      logUnwritten(log, { sandbox: sandbox.id, task: task.id }, task.note({ exit }));
     }
     task.exit("").resolve(exit);
   }
 
   function execExited(task: Task, execId: string, exit: Exit): void {
     if (task.hasExec(execId)) {
-      task.updateExec(execId, { state: "stopped", exit });
+      logUnwritten(log, { task: task.id, exec: execId }, task.noteExec(execId, { state: "stopped", exit }));
     }
     task.exit(execId).resolve(exit);
   }

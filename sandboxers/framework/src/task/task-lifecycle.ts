@@ -9,6 +9,7 @@ import type { Exit } from "../sandbox/exit.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { liveTask, type SandboxRegistry } from "../sandbox/sandbox-registry.ts";
 import { STORE_VERSION } from "../store/read-record.ts";
+import { logUnwritten } from "../store/unwritten.ts";
 import type { ExitWatch } from "./exit-watch.ts";
 import { createRemovalLock, taskLock } from "./removal-lock.ts";
 import { Task } from "./task.ts";
@@ -121,7 +122,7 @@ export function createTaskLifecycle(parts: TaskLifecycleParts): TaskLifecycle {
       pid = await engine.start(sandbox, task, timeoutMs);
     } catch (error) {
       if (task.record.state === "starting") {
-        task.update({ state: "created" });
+        logUnwritten(log, { sandbox: sandbox.id, task: task.id }, task.note({ state: "created" }));
       }
       throw error;
     }
@@ -138,7 +139,8 @@ export function createTaskLifecycle(parts: TaskLifecycleParts): TaskLifecycle {
 
   async function end(sandbox: Sandbox, task: Task): Promise<DeletedProcess> {
     checkTaskVerb(task.id, task.record.state, "delete");
-    task.update({ state: "deleting" });
+    const names = { sandbox: sandbox.id, task: task.id };
+    logUnwritten(log, names, task.note({ state: "deleting" }));
     try {
       await engine.delete(sandbox, task);
       if (task.record.pid !== 0) {
@@ -146,10 +148,10 @@ export function createTaskLifecycle(parts: TaskLifecycleParts): TaskLifecycle {
         await task.exit("").promise;
       }
     } catch (error) {
-      task.update({ state: "stopped" });
+      logUnwritten(log, names, task.note({ state: "stopped" }));
       throw error;
     }
-    task.update({ state: "deleted", engine: {} });
+    logUnwritten(log, names, task.note({ state: "deleted", engine: {} }));
     return answerOf(task);
   }
 

@@ -3,6 +3,7 @@ import { quote } from "../identifier/identifier.ts";
 import { createDeferred, type Deferred } from "../sandbox/deferred.ts";
 import { type Exit, unknownExit } from "../sandbox/exit.ts";
 import type { SandboxName, StateStore } from "../store/state-store.ts";
+import { attempt } from "../store/unwritten.ts";
 import { canExecBecome, type ExecState } from "./exec-state.ts";
 import type { ExecRecord, TaskRecord } from "./task-record.ts";
 import { canTaskBecome } from "./task-state.ts";
@@ -49,11 +50,14 @@ export class Task {
 
   /** Stores the changed record, then makes it this task's. */
   update(change: Partial<Omit<TaskRecord, "version" | "id" | "execs" | "deletedExecs">>): void {
-    const { state } = this.#record;
-    if (change.state !== undefined && !canTaskBecome(state, change.state)) {
-      throw new SandboxError(ErrorCode.FAILED_PRECONDITION, `task ${this.id} is ${state}, not to be ${change.state}`);
-    }
+    this.#checkState(change.state);
     this.#replace({ ...this.#record, ...change });
+  }
+
+  /** As Sandbox.note. */
+  note(change: Partial<Pick<TaskRecord, "state" | "exit" | "engine">>): unknown {
+    this.#checkState(change.state);
+    return this.#note({ ...this.#record, ...change });
   }
 
   /** NOT_FOUND, with the runc shim's text, if there is none. */
@@ -76,6 +80,15 @@ export class Task {
   }
 
   updateExec(execId: string, change: Partial<Omit<ExecRecord, "id" | "io">> & { state: ExecState }): void {
+    this.#replace(this.#withExec(execId, change));
+  }
+
+  /** As Sandbox.note. */
+  noteExec(execId: string, change: Pick<ExecRecord, "state" | "exit">): unknown {
+    return this.#note(this.#withExec(execId, change));
+  }
+
+  #withExec(execId: string, change: Partial<Omit<ExecRecord, "id" | "io">> & { state: ExecState }): TaskRecord {
     const exec = this.exec(execId);
     if (!canExecBecome(exec.state, change.state)) {
       throw new SandboxError(
@@ -83,20 +96,28 @@ export class Task {
         `exec ${execId} of task ${this.id} is ${exec.state}, not to be ${change.state}`,
       );
     }
-    this.#replace({ ...this.#record, execs: { ...this.#record.execs, [execId]: { ...exec, ...change } } });
+    return { ...this.#record, execs: { ...this.#record.execs, [execId]: { ...exec, ...change } } };
   }
 
-  /** Forgets the exec, but for the answer that a repeated Delete is given. */
-  removeExec(execId: string): void {
+  #checkState(next: TaskRecord["state"] | undefined): void {
+    const { state } = this.#record;
+    if (next !== undefined && !canTaskBecome(state, next)) {
+      throw new SandboxError(ErrorCode.FAILED_PRECONDITION, `task ${this.id} is ${state}, not to be ${next}`);
+    }
+  }
+
+  /** Forgets the exec, but for the answer that a repeated Delete is given. Answers as `note`. */
+  removeExec(execId: string): unknown {
     const { [execId]: gone, ...execs } = this.#record.execs;
     if (gone === undefined) {
-      return;
+      return undefined;
     }
     const answer = { id: execId, pid: gone.pid, ...(gone.exit && { exit: gone.exit }) };
     const deletedExecs = [...this.#record.deletedExecs, answer].slice(-KEPT_EXEC_ANSWERS);
-    this.#replace({ ...this.#record, execs, deletedExecs });
+    const unwritten = this.#note({ ...this.#record, execs, deletedExecs });
     this.exit(execId).resolve(gone.exit ?? unknownExit());
     this.#exits.delete(execId);
+    return unwritten;
   }
 
   /** Settles when the process's exit has been recorded; exec id "" is the init process. */
@@ -113,6 +134,11 @@ export class Task {
   execNeverRan(execId: string): void {
     this.exit(execId).resolve(unknownExit());
     this.#exits.delete(execId);
+  }
+
+  #note(next: TaskRecord): unknown {
+    this.#record = next;
+    return this.#discarded ? undefined : attempt(() => this.#store.saveTask(this.#sandbox, next));
   }
 
   #replace(next: TaskRecord): void {
