@@ -85,6 +85,23 @@ describe("kuasar-monitor, the parent of a pod's processes", function () {
     await rejects(late, Code.DEADLINE_EXCEEDED, /sleep 1000: killed, it took longer than 100 ms/);
   });
 
+  it("kills the commands of one owner when they are cancelled, with all that they have started", async () => {
+    const pidFile = join(folder, "inner");
+    const script = `sleep 1000 & echo $! >${pidFile}; wait`;
+    const hanging = run({ argv: ["sh", "-c", script], owner: "c1" });
+    const refused = rejects(hanging, Code.CANCELLED, /killed, nobody waits for it any more/);
+    const other = run({ argv: ["sh", "-c", "sleep 0.3; echo done"], owner: "c2" });
+    const inner = await waitUntil(() => existsSync(pidFile) && Number(readFileSync(pidFile, "utf8")), {
+      what: "the command to start",
+      timeoutMs: 5_000,
+    });
+    await monitor.cancel({ owner: "c1" });
+    await refused;
+    assert.equal(text((await other).stdout), "done\n");
+    await waitUntil(() => !existsSync(`/proc/${inner}`), { what: "the command's child to end", timeoutMs: 5_000 });
+    await monitor.cancel({ owner: "c1" });
+  });
+
   it("takes over a process that a command leaves behind, even one that has ended by then", async () => {
     const pidFile = join(folder, "pid");
     for (const seconds of ["0", "0.2"]) {
