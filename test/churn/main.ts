@@ -1,7 +1,7 @@
 // Makes and removes pods at random while parts of the runtime are killed at random, and looks for what that broke:
 //   npm run churn -- --pods 1000 --seed 7 --mode default|shim|runc --parallel 6 [--no-faults] [--logs FOLDER]
-import { appendFileSync, cpSync, existsSync, mkdirSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { appendFileSync, cpSync, mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { Lab } from "../integration/lab.ts";
 import { runtimeCases } from "../integration/runtime-case.ts";
