@@ -100,6 +100,7 @@ describe("a sandbox", () => {
       await tasks.start(sandbox, "c1", 0);
       await sandboxes.signal(NAMESPACE, "pod", 9);
       expect((await sandboxes.wait(NAMESPACE, "pod")).status).to.equal(137);
+      if (!takesSignals) expect((await queries.wait(sandbox, "c1", "")).status).to.equal(137);
       expect(queries.state(sandbox, "c1", "").state).to.equal(takesSignals ? "running" : "stopped");
       await rejects(sandboxes.signal(NAMESPACE, "pod", 9), 5, /already finished/);
       await sandboxes.shutdown(NAMESPACE, "pod");
