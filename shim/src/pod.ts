@@ -109,10 +109,10 @@ export class Pod {
   sandboxApi = false;
   /** Shutdown was called, perhaps while something was still being made. */
   shutdownAsked = false;
-  /** Called when there is nothing left that the shim is for. */
+  /** Called when there is nothing left that the shim is for, or soon may be. */
   onUnused: () => void = () => {};
-  /** The sandbox has been removed, and with it whatever was in it, though containerd may not have asked for all. */
-  private over = false;
+  /** The pause container has been deleted. Containers outlive it; but those that have exited may never be asked for. */
+  sandboxGone = false;
 
   constructor(
     readonly namespace: string,
@@ -132,11 +132,13 @@ export class Pod {
   }
 
   get inUse(): boolean {
-    return this.sandboxApi || (this.tasks.size > 0 && !this.over);
+    const counts = (task: PodTask) => !this.sandboxGone || !task.init.exit;
+    return this.sandboxApi || [...this.tasks.values()].some(counts);
   }
 
   add(task: PodTask): void {
     this.shutdownAsked = false;
+    this.sandboxGone &&= task.role !== "sandbox";
     this.deleted.delete(task.id);
     this.tasks.set(task.id, task);
   }
@@ -147,8 +149,10 @@ export class Pod {
    */
   remove(task: PodTask, answer: Uint8Array): void {
     for (const [id, { task: former }] of this.deleted) if (!sys.stat(former.bundle)) this.deleted.delete(id);
-    this.over ||= task.role === "sandbox";
+    for (const key of this.deletedExecs.keys()) if (key.startsWith(`${task.id}/`)) this.deletedExecs.delete(key);
+    this.sandboxGone ||= task.role === "sandbox";
     this.drop(task.id);
+    if (this.sandboxGone) this.onUnused();
     this.deleted.set(task.id, { task, answer });
   }
 

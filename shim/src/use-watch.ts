@@ -14,9 +14,10 @@ const FORGOTTEN_AFTER_MS = 60_000;
 export function watchUse(pod: Pod, bundle: string, onForgotten: () => void): void {
   let since = 0;
   const look = () => {
-    if (pod.inUse) {
+    if (pod.inUse) since = sys.monotonicMs();
+    if (pod.inUse && !pod.sandboxGone) {
       since = 0;
-    } else if (!sys.stat(bundle) || sys.monotonicMs() - since >= FORGOTTEN_AFTER_MS) {
+    } else if (!pod.inUse && (!sys.stat(bundle) || sys.monotonicMs() - since >= FORGOTTEN_AFTER_MS)) {
       onForgotten();
     } else {
       startTimer(look, LOOK_MS);
