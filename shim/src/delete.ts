@@ -34,17 +34,22 @@ export function deleteBundle(flags: Flags, answer: (response: Uint8Array) => voi
     complain(`containerd-shim-kuasar-v2: ${flags.id} is not removed after ${COMMAND_TIMEOUT_MS} ms`);
     sys.exit(1);
   }, COMMAND_TIMEOUT_MS);
-  remove(flags).then(answer, (error) => {
+  const fail = (error: Error) => {
     complain(`containerd-shim-kuasar-v2: ${error.message}`);
     sys.exit(1);
-  });
+  };
+  remove(flags).then(answer).catch(fail);
   runLoop();
 }
 
 /** containerd logs what is on standard error as warnings. */
 function complain(text: string): void {
   const bytes = sys.encodeUtf8(`${text}\n`);
-  sys.write(2, bytes, 0, bytes.byteLength);
+  try {
+    sys.write(2, bytes, 0, bytes.byteLength);
+  } catch {
+    // containerd has been killed, and there is nobody else to tell. What there is to be removed is removed all the same.
+  }
 }
 
 async function remove({ id, namespace, bundle: named }: Flags): Promise<Uint8Array> {
