@@ -247,6 +247,34 @@ SYS_FUNCTION(set_window_size) {
     return ioctl(fd, TIOCSWINSZ, &size) ? sys_throw(ctx, "ioctl", "TIOCSWINSZ") : JS_UNDEFINED;
 }
 
+SYS_FUNCTION(sys_fchdir) {
+    SYS_INT(fd, 0);
+    return fchdir(fd) ? sys_throw(ctx, "fchdir", NULL) : JS_UNDEFINED;
+}
+
+// openTerminal(): [master, slave], close-on-exec. The slave comes from the master itself, wherever /dev/pts is.
+SYS_FUNCTION(open_terminal) {
+    int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (master < 0) return sys_throw(ctx, "open", "/dev/ptmx");
+    int locked = 0, slave = -1;
+    if (!ioctl(master, TIOCSPTLCK, &locked)) slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (slave < 0) {
+        JSValue failed = sys_throw(ctx, "ioctl", "TIOCGPTPEER");
+        close(master);
+        return failed;
+    }
+    JSValue pair = JS_NewArray(ctx);
+    JS_SetPropertyUint32(ctx, pair, 0, JS_NewInt32(ctx, master));
+    JS_SetPropertyUint32(ctx, pair, 1, JS_NewInt32(ctx, slave));
+    return pair;
+}
+
+// takeTerminal(fd): for a session's leader that has none.
+SYS_FUNCTION(take_terminal) {
+    SYS_INT(fd, 0);
+    return ioctl(fd, TIOCSCTTY, 0) ? sys_throw(ctx, "ioctl", "TIOCSCTTY") : JS_UNDEFINED;
+}
+
 const JSCFunctionListEntry sys_file_functions[] = {
     JS_CFUNC_DEF("open", 3, sys_open),
     JS_CFUNC_DEF("close", 1, sys_close),
@@ -267,6 +295,9 @@ const JSCFunctionListEntry sys_file_functions[] = {
     JS_CFUNC_DEF("fchown", 3, sys_fchown),
     JS_CFUNC_DEF("splice", 3, sys_splice),
     JS_CFUNC_DEF("setWindowSize", 3, set_window_size),
+    JS_CFUNC_DEF("fchdir", 1, sys_fchdir),
+    JS_CFUNC_DEF("openTerminal", 0, open_terminal),
+    JS_CFUNC_DEF("takeTerminal", 1, take_terminal),
     JS_PROP_INT32_DEF("O_RDONLY", O_RDONLY, JS_PROP_CONFIGURABLE),
     JS_PROP_INT32_DEF("O_WRONLY", O_WRONLY, JS_PROP_CONFIGURABLE),
     JS_PROP_INT32_DEF("O_RDWR", O_RDWR, JS_PROP_CONFIGURABLE),

@@ -47,25 +47,49 @@ SYS_FUNCTION(sys_pivot_root) {
 struct mount_attributes {
     uint64_t set, clear, propagation, userns_fd;
 };
-#define MOUNT_READ_ONLY 0x1
-#define MOUNT_NOSUID 0x2
 #define TREE_CLONE 1
 #define TREE_CLOEXEC 02000000
+#define PATH_EMPTY 0x1000
+#define PATH_RECURSIVE 0x8000
+#define MOVE_EMPTY_SOURCE 0x4
 
-// readOnlyView(path): the file through a read-only mount of its own, which is in no namespace, as a fd.
-SYS_FUNCTION(read_only_view) {
+// detachMount(path, set, clear, recursive): a mount of a file or folder, with all mounts below it where asked, that is
+// in no namespace and receives no mounts from elsewhere; a fd. Attributes are MOUNT_ATTR_... of mount_setattr(2).
+SYS_FUNCTION(detach_mount) {
     SYS_STRING(path, 0);
+    int64_t set = 0, clear = 0;
+    int recursive = 0;
+    if (JS_ToInt64(ctx, &set, argv[1]) || JS_ToInt64(ctx, &clear, argv[2])) return JS_EXCEPTION;
+    if (JS_ToInt32(ctx, &recursive, argv[3])) return JS_EXCEPTION;
     JSValue result;
-    long fd = syscall(SYS_open_tree, AT_FDCWD, path, TREE_CLONE | TREE_CLOEXEC);
-    struct mount_attributes attributes = {.set = MOUNT_READ_ONLY | MOUNT_NOSUID};
+    unsigned deep = recursive ? PATH_RECURSIVE : 0;
+    long fd = syscall(SYS_open_tree, AT_FDCWD, path, TREE_CLONE | TREE_CLOEXEC | deep);
+    struct mount_attributes attributes = {.set = (uint64_t)set, .clear = (uint64_t)clear, .propagation = MS_PRIVATE};
     if (fd < 0) {
         result = sys_throw(ctx, "open_tree", path);
-    } else if (syscall(SYS_mount_setattr, fd, "", 0x1000 /* AT_EMPTY_PATH */, &attributes, sizeof attributes)) {
+    } else if (syscall(SYS_mount_setattr, fd, "", PATH_EMPTY | deep, &attributes, sizeof attributes)) {
         result = sys_throw(ctx, "mount_setattr", path);
         close((int)fd);
     } else {
         result = JS_NewInt32(ctx, (int)fd);
     }
+    JS_FreeCString(ctx, path);
+    return result;
+}
+
+// attachMount(fd, target)
+SYS_FUNCTION(attach_mount) {
+    SYS_INT(fd, 0);
+    SYS_STRING(target, 1);
+    long failed = syscall(SYS_move_mount, fd, "", AT_FDCWD, target, MOVE_EMPTY_SOURCE);
+    JSValue result = failed ? sys_throw(ctx, "move_mount", target) : JS_UNDEFINED;
+    JS_FreeCString(ctx, target);
+    return result;
+}
+
+SYS_FUNCTION(sys_chroot) {
+    SYS_STRING(path, 0);
+    JSValue result = chroot(path) ? sys_throw(ctx, "chroot", path) : JS_UNDEFINED;
     JS_FreeCString(ctx, path);
     return result;
 }
@@ -101,7 +125,9 @@ SYS_FUNCTION(resolve_below) {
 }
 
 const JSCFunctionListEntry sys_mount_functions[] = {
-    JS_CFUNC_DEF("readOnlyView", 1, read_only_view),
+    JS_CFUNC_DEF("detachMount", 4, detach_mount),
+    JS_CFUNC_DEF("attachMount", 2, attach_mount),
+    JS_CFUNC_DEF("chroot", 1, sys_chroot),
     JS_CFUNC_DEF("mount", 5, sys_mount),
     JS_CFUNC_DEF("resolveBelow", 2, resolve_below),
     JS_CFUNC_DEF("unmount", 2, sys_unmount),

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -26,6 +28,10 @@ struct pidfd_exit_info {
 };
 #define PIDFD_EXIT_INFO_MASK (1u << 3)
 #define PIDFD_EXIT_INFO_IOCTL _IOWR(0xFF, 11, struct pidfd_exit_info)
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
 
 // Linux 5.7, stated here because the C library's headers may be older.
 struct clone_arguments {
@@ -325,6 +331,34 @@ SYS_FUNCTION(set_capabilities) {
     return syscall(SYS_capset, &header, data) ? sys_throw(ctx, "capset", NULL) : JS_UNDEFINED;
 }
 
+// setSeccomp(filter): an ArrayBuffer of instructions, struct sock_filter each, for this thread and all that it starts.
+SYS_FUNCTION(set_seccomp) {
+    size_t length;
+    uint8_t *bytes = JS_GetArrayBuffer(ctx, &length, argv[0]);
+    if (!bytes) return JS_EXCEPTION;
+    struct sock_fprog program = {.len = (unsigned short)(length / sizeof(struct sock_filter)), .filter = (struct sock_filter *)bytes};
+    if (length % sizeof(struct sock_filter) || length / sizeof(struct sock_filter) > BPF_MAXINSNS) {
+        return JS_ThrowRangeError(ctx, "a filter of %u bytes: expected whole instructions, %u at most", (unsigned)length, BPF_MAXINSNS);
+    }
+    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) ? sys_throw(ctx, "seccomp", NULL) : JS_UNDEFINED;
+}
+
+// keepOnly([fds]): closes every other file descriptor from 3 on. The fds must be in order.
+SYS_FUNCTION(keep_only) {
+    int64_t count = sys_length(ctx, argv[0]);
+    if (count < 0) return JS_EXCEPTION;
+    unsigned next = 3;
+    for (int64_t i = 0; i <= count; i++) {
+        int fd = -1;
+        if (i < count && JS_ToInt32(ctx, &fd, JS_GetPropertyUint32(ctx, argv[0], (uint32_t)i))) return JS_EXCEPTION;
+        unsigned last = i < count ? (unsigned)fd - 1 : ~0u;
+        if (i < count && fd < (int)next) continue;
+        if (next <= last && syscall(SYS_close_range, next, last, 0)) return sys_throw(ctx, "close_range", NULL);
+        next = (unsigned)fd + 1;
+    }
+    return JS_UNDEFINED;
+}
+
 // becomeServer(text): the server begins, with nothing of this program's memory but the text. Does not come back.
 SYS_FUNCTION(become_server) {
     SYS_STRING(text, 0);
@@ -383,6 +417,8 @@ const JSCFunctionListEntry sys_process_functions[] = {
     JS_CFUNC_DEF("setUser", 3, set_user),
     JS_CFUNC_DEF("limitBounding", 1, limit_bounding),
     JS_CFUNC_DEF("setCapabilities", 1, set_capabilities),
+    JS_CFUNC_DEF("setSeccomp", 1, set_seccomp),
+    JS_CFUNC_DEF("keepOnly", 1, keep_only),
     JS_CFUNC_DEF("becomeServer", 1, become_server),
     JS_CFUNC_DEF("inheritance", 0, inheritance),
     JS_CFUNC_DEF("environ", 0, sys_environ),

@@ -23,6 +23,12 @@ const MS_SHARED = 1 << 20;
 const MS_RELATIME = 1 << 21;
 const MS_STRICTATIME = 1 << 24;
 
+/** Attributes of a mount, from linux/mount.h: what the flags above are to mount_setattr(2). */
+export const MOUNT_ATTR_RDONLY = 1;
+export const MOUNT_ATTR_NOSUID = 2;
+export const MOUNT_ATTR_NODEV = 4;
+export const MOUNT_ATTR_NOEXEC = 8;
+
 interface Flag {
   readonly set?: number;
   readonly clear?: number;

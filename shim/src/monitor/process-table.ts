@@ -1,6 +1,7 @@
 import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
 import { readText } from "../platform/files.ts";
+import type { HeldChild } from "../platform/forked-child.ts";
 import { unwatch, watch } from "../platform/loop.ts";
 import { createRunningCommands, type RunningCommands } from "./running-commands.ts";
 import type { ProcessStdio } from "./stdio.ts";
@@ -23,6 +24,8 @@ export interface Process {
   readonly pid: number;
   readonly stdio: ProcessStdio | undefined;
   exit: Exit | undefined;
+  /** Set while it waits to become its program. */
+  held?: HeldChild;
   /** Set where the process is not our child: its end is told by a pidfd. */
   pidfd?: number;
 }

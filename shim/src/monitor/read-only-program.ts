@@ -1,4 +1,5 @@
 import * as sys from "sys";
+import { MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY } from "./mount-options.ts";
 
 /**
  * Programs that whoever runs them cannot change.
@@ -43,7 +44,7 @@ export function readOnlyProgram(path: string): number | string {
 /** Before Linux 5.12 there is no such view: the file itself then, opened while its path still leads to it. */
 function viewOr(plain: number, path: string): number {
   try {
-    const view = sys.readOnlyView(path);
+    const view = sys.detachMount(path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, 0, 0);
     sys.close(plain);
     return view;
   } catch (error) {

@@ -3,12 +3,16 @@ import { Code, type Server, StatusError } from "ttrpc-ts";
 import { mountAll, unmountAll } from "./mount.ts";
 import type { Process, ProcessTable } from "./process-table.ts";
 import { runCommand } from "./run.ts";
-import { spawnProcess } from "./spawn.ts";
+import { continueProcess, spawnProcess } from "./spawn.ts";
 
 /** Serves kuasar.monitor.v1.Monitor (proto/src/kuasar/monitor/v1/monitor.proto) over the table's processes. */
 export function registerMonitor(server: Server, table: ProcessTable): void {
   server.register(MonitorService, {
     spawn: async (request) => ({ pid: await spawnProcess(table, requireKey(request)) }),
+    continue: async ({ key }) => {
+      await continueProcess(table, key);
+      return {};
+    },
     run: (request, context) => runCommand(table, request, context.signal),
     cancel: ({ owner }) => {
       table.running.cancel(owner);

@@ -1,12 +1,21 @@
 import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
 import { writeKernelFile } from "../platform/files.ts";
-import { ChildError, CLONE_PARENT, forkChild, NAMESPACE_FLAGS, type Report } from "../platform/forked-child.ts";
+import {
+  ChildError,
+  CLONE_PARENT,
+  forkChild,
+  forkHeldChild,
+  type HeldChild,
+  NAMESPACE_FLAGS,
+  type Report,
+} from "../platform/forked-child.ts";
 import { requireProgram } from "./command-path.ts";
 import { enterEmptyRoot } from "./empty-root.ts";
+import { enterRoot, planRoot, type RootMount, type RootPlan } from "./new-root.ts";
 import { ownerOfKey, type ProcessTable } from "./process-table.ts";
 import { readOnlyProgram } from "./read-only-program.ts";
-import { openStdio, type ProcessStdio, type StdioPaths } from "./stdio.ts";
+import { openStdio, type ProcessStdio, type StdioPaths, spawnedTerminalStdio } from "./stdio.ts";
 
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_NO_NEW_PRIVS = 38;
@@ -29,7 +38,7 @@ export interface SpawnSpec {
   readonly argv: readonly string[];
   readonly env: readonly string[];
   readonly cwd: string;
-  readonly stdio?: StdioPaths | null | undefined;
+  readonly stdio?: (StdioPaths & { readonly terminal: boolean }) | null | undefined;
   readonly namespaces: readonly Namespace[];
   readonly uidMappings: readonly IdMapping[];
   readonly gidMappings: readonly IdMapping[];
@@ -44,57 +53,105 @@ export interface SpawnSpec {
         readonly additionalGids: readonly number[];
         readonly capabilities: readonly number[];
         readonly noNewPrivileges: boolean;
+        readonly seccomp: Uint8Array;
       }
     | null
     | undefined;
   readonly emptyRoot: boolean;
   readonly oomScoreAdj?: number | null | undefined;
   readonly parentDeathSignal: number;
+  readonly root: readonly RootMount[];
+  readonly hold: boolean;
 }
 
-/** Starts a process that stays; answers with its pid when it has become its program. */
+/** Starts a process that stays; answers with its pid when it has become its program, or waits to. */
 export function spawnProcess(table: ProcessTable, spec: SpawnSpec): Promise<number> {
   return table.starting(spec.key, async () => {
-    const plan = planNamespaces(spec.namespaces);
+    const namespaces = planNamespaces(spec.namespaces);
     const path = requireProgram(spec.argv, spec.env);
-    const program = spec.emptyRoot ? readOnlyProgram(path) : path;
-    const cgroups = planCgroups(spec.cgroupProcs);
+    const program = spec.emptyRoot || spec.root.length > 0 ? readOnlyProgram(path) : path;
+    const root = planRoot(spec.root);
+    let cgroups: CgroupPlan | undefined;
     try {
-      const stdio = await openStdio(spec.stdio ?? {}, { ...ownerOfKey(spec.key), namespace: table.namespace });
+      cgroups = planCgroups(spec.cgroupProcs);
+      const stdio = await openProcessStdio(table, spec);
       try {
-        const pid = await fork(spec, plan, cgroups, stdio, program);
-        table.add(spec.key, pid, stdio);
+        const { pid, held } = await fork(spec, { namespaces, cgroups, root, stdio, program });
+        const process = table.add(spec.key, pid, stdio);
+        if (held) process.held = held;
         stdio.closeChildEnds();
         return pid;
       } catch (error) {
         stdio.close();
-        if (!(error instanceof ChildError)) throw error;
-        throw new StatusError(Code.FAILED_PRECONDITION, `start ${path}: ${error.message}`);
+        throw error instanceof ChildError ? startError(path, error) : error;
       }
     } finally {
-      if (cgroups.unified >= 0) sys.close(cgroups.unified);
+      if (cgroups && cgroups.unified >= 0) sys.close(cgroups.unified);
+      root?.close();
     }
   });
 }
 
-async function fork(
-  spec: SpawnSpec,
-  plan: NamespacePlan,
-  cgroups: CgroupPlan,
-  stdio: ProcessStdio,
-  program: string | number,
-): Promise<number> {
-  // The child of a new user namespace may go on when its parent has written who it is.
-  const gate = plan.flags & (NAMESPACE_FLAGS.user as number) ? new Gate() : undefined;
+/** Has a process that was spawned with `hold` become its program. */
+export async function continueProcess(table: ProcessTable, key: string): Promise<void> {
+  const process = table.get(key);
+  const { held } = process;
+  if (!held) throw new StatusError(Code.FAILED_PRECONDITION, `process ${process.pid} (${key}) is not waiting to start`);
+  delete process.held;
   try {
-    return await forkChild(
-      { flags: plan.flags, cgroup: cgroups.unified },
-      (report) => {
-        gate?.wait();
-        become(spec, plan, cgroups, stdio.child, program, report);
-      },
-      (child) => gate?.open(child, spec),
-    );
+    await held.proceed();
+  } catch (error) {
+    throw error instanceof ChildError ? startError(key, error) : error;
+  }
+}
+
+function startError(what: string, error: ChildError): StatusError {
+  return new StatusError(Code.FAILED_PRECONDITION, `start ${what}: ${error.message}`);
+}
+
+async function openProcessStdio(table: ProcessTable, { key, stdio }: SpawnSpec): Promise<ProcessStdio> {
+  if (stdio?.terminal) return spawnedTerminalStdio(stdio);
+  return openStdio(stdio ?? {}, { ...ownerOfKey(key), namespace: table.namespace });
+}
+
+interface ChildPlan {
+  readonly namespaces: NamespacePlan;
+  readonly cgroups: CgroupPlan;
+  readonly root: RootPlan | undefined;
+  readonly stdio: ProcessStdio;
+  /** The path, or an open file. */
+  readonly program: string | number;
+}
+
+const NO_FILTER = new Uint8Array(0);
+
+async function fork(spec: SpawnSpec, plan: ChildPlan): Promise<{ pid: number; held?: HeldChild }> {
+  const { namespaces, cgroups, program } = plan;
+  const options = { flags: namespaces.flags, cgroup: cgroups.unified };
+  // The child of a new user namespace may go on when its parent has written who it is.
+  const gate = namespaces.flags & (NAMESPACE_FLAGS.user as number) ? new Gate() : undefined;
+  const prepareChild = (report: Report) => {
+    gate?.wait();
+    prepare(spec, plan, report);
+  };
+  const become = () => {
+    // At the very last: it may forbid what it takes to wait, and to tell of an error.
+    const filter = spec.credentials?.seccomp ?? NO_FILTER;
+    if (filter.length > 0) step("seccomp", () => sys.setSeccomp(filter.slice().buffer));
+    return step("exec", () => sys.exec(program, spec.argv, spec.env));
+  };
+  const started = (child: number) => gate?.open(child, spec);
+  try {
+    if (spec.hold) {
+      const keep = typeof program === "number" ? [program] : [];
+      const held = await forkHeldChild({ ...options, keep }, prepareChild, become, started);
+      return { pid: held.pid, held };
+    }
+    const prepareAndBecome = (report: Report) => {
+      prepareChild(report);
+      return become();
+    };
+    return { pid: await forkChild(options, prepareAndBecome, started) };
   } finally {
     gate?.close();
   }
@@ -190,21 +247,14 @@ class Gate {
 }
 
 /** In the child, from the fork to the exec. Each step's failure is told with what it was. */
-function become(
-  spec: SpawnSpec,
-  plan: NamespacePlan,
-  cgroups: CgroupPlan,
-  stdio: readonly [number, number, number],
-  program: string | number,
-  report: Report,
-): never {
+function prepare(spec: SpawnSpec, { namespaces, cgroups, root, stdio }: ChildPlan, report: Report): void {
   const { credentials } = spec;
   // Written as 0, which is whoever writes it: also from within a new pid namespace.
   for (const file of cgroups.taskFiles) step(`join ${file}`, () => writeKernelFile(file, "0"));
   if (typeof spec.oomScoreAdj === "number") {
     step("oom_score_adj", () => writeKernelFile("/proc/self/oom_score_adj", String(spec.oomScoreAdj)));
   }
-  for (const { flag, path } of plan.joined) {
+  for (const { flag, path } of namespaces.joined) {
     step(`join namespace ${path}`, () => {
       const fd = sys.open(path, sys.O_RDONLY, 0);
       sys.setns(fd, flag);
@@ -212,7 +262,7 @@ function become(
     });
   }
   // A pid namespace that is joined holds only for children.
-  if (plan.joinsPid) {
+  if (namespaces.joinsPid) {
     const pid = step("fork", () => sys.fork(CLONE_PARENT, -1));
     if (pid !== 0) {
       report.pid(pid);
@@ -225,8 +275,10 @@ function become(
   for (const [name, value] of Object.entries(spec.sysctls)) {
     step(`sysctl ${name}`, () => writeKernelFile(`/proc/sys/${name.replaceAll(".", "/")}`, value));
   }
-  if (spec.emptyRoot) step("empty root", () => enterEmptyRoot(Boolean(plan.flags & (NAMESPACE_FLAGS.mount as number))));
-  else if (spec.cwd) step(`chdir ${spec.cwd}`, () => sys.chdir(spec.cwd));
+  const ownMounts = Boolean(namespaces.flags & (NAMESPACE_FLAGS.mount as number));
+  if (root) step("root", () => enterRoot(root, ownMounts));
+  else if (spec.emptyRoot) step("empty root", () => enterEmptyRoot(ownMounts));
+  if (spec.cwd && !spec.emptyRoot) step(`chdir ${spec.cwd}`, () => sys.chdir(spec.cwd));
   if (credentials) {
     const { uid, gid, additionalGids, capabilities } = credentials;
     step("bounding capabilities", () => sys.limitBounding(capabilities));
@@ -236,8 +288,8 @@ function become(
     if (credentials.noNewPrivileges) step("no_new_privs", () => sys.prctl(PR_SET_NO_NEW_PRIVS, 1));
   }
   if (spec.parentDeathSignal) step("parent death signal", () => sys.prctl(PR_SET_PDEATHSIG, spec.parentDeathSignal));
-  stdio.forEach((fd, index) => void step("stdio", () => sys.dup2(fd, index)));
-  return step("exec", () => sys.exec(program, spec.argv, spec.env));
+  stdio.child.forEach((fd, index) => void step("stdio", () => sys.dup2(fd, index)));
+  if (stdio.terminal) step("terminal", () => sys.takeTerminal(0));
 }
 
 function step<T>(name: string, action: () => T): T {

@@ -1,10 +1,10 @@
 import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
 import { type LoggedContainer, startLogDriver } from "./log-driver.ts";
-import { isFifo, openOutput } from "./output.ts";
+import { closeOutput, isFifo, type Output, openOutput } from "./output.ts";
 import { type Relay, relayInput, relayOutput } from "./relay.ts";
 import { parseStreamUri, type StreamTarget } from "./stream-uri.ts";
-import type { Terminal } from "./terminal.ts";
+import { heldTerminal, type Terminal } from "./terminal.ts";
 
 /** What the monitor keeps of a process's stdio while the process and its record live. */
 export interface ProcessStdio {
@@ -72,6 +72,26 @@ export function terminalStdio(terminal: Terminal): ProcessStdio {
   opened.output(1, "", false);
   opened.output(2, "", false);
   return opened;
+}
+
+/** The stdio of a process that gets a terminal of the monitor's own making. */
+export function spawnedTerminalStdio({ stdin, stdout }: StdioPaths): ProcessStdio {
+  const output = openOutput(pathOf(parseStreamUri("stdout", stdout ?? "")));
+  const [master, slave] = openTerminalOr(output);
+  const opened = new Opened(heldTerminal(master, stdin ?? "", output));
+  opened.child[0] = slave;
+  opened.child[1] = sys.duplicate(slave);
+  opened.child[2] = sys.duplicate(slave);
+  return opened;
+}
+
+function openTerminalOr(output: Output): [master: number, slave: number] {
+  try {
+    return sys.openTerminal();
+  } catch (error) {
+    closeOutput(output);
+    throw error;
+  }
 }
 
 function pathOf(target: StreamTarget): string {

@@ -28,9 +28,14 @@ export function openTerminal(socketPath: string, stdin: string, output: Output):
   }
 }
 
-class ConsoleTerminal implements Terminal {
-  private listener: number;
-  private connection = -1;
+/** A terminal that is there already, by its master, which is this one's from now on; owns the output, too. */
+export function heldTerminal(master: number, stdin: string, output: Output): Terminal {
+  const terminal = new HeldTerminal(stdin, output);
+  terminal.take(master);
+  return terminal;
+}
+
+class HeldTerminal implements Terminal {
   private master = -1;
   private shown: Copier | undefined;
   private typed: Copier | undefined;
@@ -41,29 +46,17 @@ class ConsoleTerminal implements Terminal {
   private output: number;
 
   constructor(
-    private readonly socketPath: string,
     private readonly stdin: string,
     output: Output,
   ) {
     this.output = output.fd;
     this.keptOutput = output.kept;
     sys.setNonblocking(this.output, 1);
-    removeIfThere(socketPath);
-    this.listener = sys.listen(socketPath, 1);
-    watch(this.listener, sys.EPOLLIN, () => this.accept());
   }
 
-  private accept(): void {
-    if (this.listener < 0) return;
-    this.connection = sys.accept(this.listener);
-    if (this.connection >= 0) this.stopListening();
-  }
+  attach(): void {}
 
-  attach(): void {
-    this.accept();
-    const master = this.connection < 0 ? -1 : sys.receiveFd(this.connection);
-    this.disconnect();
-    if (master < 0) throw new StatusError(Code.FAILED_PRECONDITION, "the OCI runtime has sent no terminal");
+  take(master: number): void {
     this.master = master;
     sys.setNonblocking(master, 1);
     const { output } = this;
@@ -88,6 +81,45 @@ class ConsoleTerminal implements Terminal {
     this.keptInput = closed(this.keptInput);
   }
 
+  close(): void {
+    this.shown?.close();
+    this.typed?.close();
+    this.master = closed(this.master);
+    this.keptInput = closed(this.keptInput);
+    this.keptOutput = closed(this.keptOutput);
+    this.output = closed(this.output);
+  }
+}
+
+class ConsoleTerminal extends HeldTerminal {
+  private listener: number;
+  private connection = -1;
+
+  constructor(
+    private readonly socketPath: string,
+    stdin: string,
+    output: Output,
+  ) {
+    super(stdin, output);
+    removeIfThere(socketPath);
+    this.listener = sys.listen(socketPath, 1);
+    watch(this.listener, sys.EPOLLIN, () => this.accept());
+  }
+
+  private accept(): void {
+    if (this.listener < 0) return;
+    this.connection = sys.accept(this.listener);
+    if (this.connection >= 0) this.stopListening();
+  }
+
+  override attach(): void {
+    this.accept();
+    const master = this.connection < 0 ? -1 : sys.receiveFd(this.connection);
+    this.disconnect();
+    if (master < 0) throw new StatusError(Code.FAILED_PRECONDITION, "the OCI runtime has sent no terminal");
+    this.take(master);
+  }
+
   private disconnect(): void {
     this.connection = closed(this.connection);
   }
@@ -99,15 +131,10 @@ class ConsoleTerminal implements Terminal {
     removeIfThere(this.socketPath);
   }
 
-  close(): void {
+  override close(): void {
     this.stopListening();
     this.disconnect();
-    this.shown?.close();
-    this.typed?.close();
-    this.master = closed(this.master);
-    this.keptInput = closed(this.keptInput);
-    this.keptOutput = closed(this.keptOutput);
-    this.output = closed(this.output);
+    super.close();
   }
 }
 

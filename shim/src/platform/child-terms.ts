@@ -15,6 +15,13 @@ export const NAMESPACE_FLAGS: Readonly<Record<string, number>> = {
 /** A step that a child took before it became another program, and that failed. */
 export class ChildError extends Error {}
 
+/** A child that has done everything but the last step to its program. */
+export interface HeldChild {
+  readonly pid: number;
+  /** Has it take that step, once; throws a {@link ChildError} with what failed, or that there is no child any more. */
+  proceed(): Promise<void>;
+}
+
 /** What the child's code can say to its parent before the exec. */
 export interface Report {
   /** The process that the parent shall know is another than the one that it forked. */

@@ -1,78 +1,169 @@
 import * as sys from "sys";
-import { ChildError, type Report } from "./child-terms.ts";
+import { ChildError, type HeldChild, type Report } from "./child-terms.ts";
 import { unwatch, watch } from "./loop.ts";
 
-export { ChildError, CLONE_PARENT, NAMESPACE_FLAGS, type Report } from "./child-terms.ts";
+export { ChildError, CLONE_PARENT, type HeldChild, NAMESPACE_FLAGS, type Report } from "./child-terms.ts";
 
 /**
  * Forks (with clone() flags, into the cgroup v2 folder of a fd) and runs `become` in the child, which must end in an exec. Answers with the child's pid
  * when the exec has happened; throws a {@link ChildError} with what failed when it has not. `started` is called with
  * the pid right after the fork, for what the parent must know or do before that.
  */
-export function forkChild(
-  { flags = 0, cgroup = -1 }: { readonly flags?: number; readonly cgroup?: number },
+export async function forkChild(
+  options: ForkOptions,
   become: (report: Report) => never,
   started: (pid: number) => void = () => {},
 ): Promise<number> {
-  const [output, input] = sys.pipe();
-  let pid = -1;
-  let failure: unknown;
-  try {
-    pid = sys.fork(flags, cgroup);
-    if (pid === 0) child(input, become);
-    started(pid);
-  } catch (error) {
-    failure = error;
-  }
-  sys.close(input);
+  const words = fork(options, [], (_, report) => become(report), started);
   // The pipe closes at the exec, or with a child that there is not: an end without a word is success.
-  return readAll(output).then((text) => {
-    if (failure !== undefined) throw new ChildError((failure as Error).message);
-    let answered = pid;
-    for (const line of text.split("\n")) {
-      if (line.startsWith("pid ")) answered = Number(line.slice(4));
-      else if (line !== "") throw new ChildError(line);
-    }
-    return answered;
-  });
+  await words.end;
+  return words.pid;
 }
 
-function child(output: number, become: (report: Report) => never): never {
-  const say = (text: string) => {
-    const bytes = sys.encodeUtf8(text);
-    sys.write(output, bytes, 0, bytes.byteLength);
+export interface ForkOptions {
+  readonly flags?: number;
+  readonly cgroup?: number;
+}
+
+/**
+ * As {@link forkChild}, in two parts: answers once the child has done the first, and waits, with no file descriptors
+ * open but the standard ones and `keep`. It ends by itself if this process does.
+ */
+export async function forkHeldChild(
+  options: ForkOptions & { readonly keep: readonly number[] },
+  prepare: (report: Report) => void,
+  become: () => never,
+  started: (pid: number) => void = () => {},
+): Promise<HeldChild> {
+  const [gate, opener] = sys.pipe();
+  const waitAndBecome = (input: number, report: Report) => {
+    prepare(report);
+    sys.keepOnly([...options.keep, input, gate].sort((a, b) => a - b));
+    say(input, `${HELD}\n`);
+    if (sys.read(gate, new ArrayBuffer(1), 0, 1) !== 1) sys.exit(1);
+    return become();
   };
+  const words = fork(options, [gate], waitAndBecome, started);
   try {
-    become({ pid: (pid) => say(`pid ${pid}\n`) });
+    await Promise.race([words.held, words.end]);
+    if (!words.isHeld) throw new ChildError("it ended before it could be held");
   } catch (error) {
-    say(`${String((error as Error).message).replaceAll("\n", " ")}\n`);
+    sys.close(opener);
+    throw error;
+  }
+  // Whoever never lets it proceed learns of its end from its parent.
+  words.end.catch(() => {});
+  words.end.finally(() => sys.close(opener)).catch(() => {});
+  return {
+    pid: words.pid,
+    async proceed() {
+      if (words.ended) throw new ChildError("it has ended");
+      sys.write(opener, new ArrayBuffer(1), 0, 1);
+      await words.end;
+    },
+  };
+}
+
+const HELD = "held";
+
+/** `its` are closed here once the child has them. */
+function fork(
+  { flags = 0, cgroup = -1 }: ForkOptions,
+  its: readonly number[],
+  become: (input: number, report: Report) => never,
+  started: (pid: number) => void,
+): ChildWords {
+  const [output, input] = sys.pipe();
+  let pid = -1;
+  let failure: string | undefined;
+  try {
+    pid = sys.fork(flags, cgroup);
+    if (pid === 0) inChild(input, (report) => become(input, report));
+    started(pid);
+  } catch (error) {
+    failure = (error as Error).message;
+  }
+  for (const fd of [input, ...its]) sys.close(fd);
+  return new ChildWords(output, pid, failure);
+}
+
+function say(output: number, text: string): void {
+  const bytes = sys.encodeUtf8(text);
+  sys.write(output, bytes, 0, bytes.byteLength);
+}
+
+function inChild(output: number, become: (report: Report) => never): never {
+  try {
+    become({ pid: (pid) => say(output, `pid ${pid}\n`) });
+  } catch (error) {
+    say(output, `${String((error as Error).message).replaceAll("\n", " ")}\n`);
   }
   sys.exit(127);
 }
 
 const CHUNK = 4096;
 
-function readAll(fd: number): Promise<string> {
-  sys.setNonblocking(fd, 1);
-  return new Promise((resolve, reject) => {
-    const buffer = new ArrayBuffer(CHUNK);
-    let text = "";
-    const finish = (settle: () => void) => {
-      unwatch(fd);
-      sys.close(fd);
-      settle();
-    };
-    watch(fd, sys.EPOLLIN, () => {
-      try {
-        for (;;) {
-          const got = sys.read(fd, buffer, 0, CHUNK);
-          if (got < 0) return;
-          if (got === 0) return finish(() => resolve(text));
-          text += sys.decodeUtf8(buffer, 0, got);
-        }
-      } catch (error) {
-        finish(() => reject(error));
-      }
+/** What a child says, a line a word, until its end of the pipe closes. Anything that is no word is what failed. */
+class ChildWords {
+  isHeld = false;
+  ended = false;
+  readonly held: Promise<void>;
+  readonly end: Promise<void>;
+  private tellHeld: () => void = () => {};
+  private settle: { resolve: () => void; reject: (error: unknown) => void } | undefined;
+  private text = "";
+
+  constructor(
+    private readonly fd: number,
+    /** The one that the child has named, else the one that was forked. */
+    public pid: number,
+    private failure: string | undefined,
+  ) {
+    this.held = new Promise((resolve) => {
+      this.tellHeld = resolve;
     });
-  });
+    this.end = new Promise((resolve, reject) => {
+      this.settle = { resolve, reject };
+    });
+    sys.setNonblocking(fd, 1);
+    watch(fd, sys.EPOLLIN, () => this.read());
+  }
+
+  private read(): void {
+    const buffer = new ArrayBuffer(CHUNK);
+    try {
+      for (;;) {
+        const got = sys.read(this.fd, buffer, 0, CHUNK);
+        if (got < 0) return;
+        if (got === 0) {
+          this.finish(this.failure === undefined ? undefined : new ChildError(this.failure));
+          return;
+        }
+        this.text += sys.decodeUtf8(buffer, 0, got);
+        this.takeLines();
+      }
+    } catch (error) {
+      this.finish(error);
+    }
+  }
+
+  private takeLines(): void {
+    const lines = this.text.split("\n");
+    this.text = lines.pop() ?? "";
+    for (const line of lines) {
+      if (line.startsWith("pid ")) this.pid = Number(line.slice(4));
+      else if (line === HELD) {
+        this.isHeld = true;
+        this.tellHeld();
+      } else this.failure ??= line;
+    }
+  }
+
+  private finish(error: unknown): void {
+    this.ended = true;
+    unwatch(this.fd);
+    sys.close(this.fd);
+    if (error === undefined) this.settle?.resolve();
+    else this.settle?.reject(error);
+  }
 }

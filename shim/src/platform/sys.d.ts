@@ -61,6 +61,7 @@ declare module "sys" {
   export function mkdir(path: string, mode: number): void;
   export function unlink(path: string): void;
   export function chdir(path: string): void;
+  export function fchdir(fd: number): void;
   export function rename(from: string, to: string): void;
   export function getcwd(): string;
   export function dup2(from: number, to: number): void;
@@ -70,6 +71,10 @@ declare module "sys" {
   export function fchown(fd: number, uid: number, gid: number): void;
   export function splice(from: number, to: number, length: number): number;
   export function setWindowSize(fd: number, rows: number, columns: number): void;
+  /** A new terminal: its master, and the side that a process gets. */
+  export function openTerminal(): [master: number, slave: number];
+  /** The terminal becomes that of this process's session. */
+  export function takeTerminal(fd: number): void;
 
   export const O_RDONLY: number;
   export const O_WRONLY: number;
@@ -93,7 +98,10 @@ declare module "sys" {
   export function receiveFd(fd: number): number;
 
   // Mounts
-  export function readOnlyView(path: string): number;
+  /** A mount of a file or folder (with all below it, if recursive), in no namespace yet: a fd. Attributes are MOUNT_ATTR_... */
+  export function detachMount(path: string, attributes: number, recursive: number): number;
+  export function attachMount(fd: number, target: string): void;
+  export function chroot(path: string): void;
   export function mount(source: string, target: string, type: string, flags: number, data: string): void;
   /** The path that `path` has where `root` is the root of all links on the way; nothing leads out of it. */
   export function resolveBelow(root: string, path: string): string;
@@ -135,6 +143,10 @@ declare module "sys" {
   export function setUser(uid: number, gid: number, additionalGids: readonly number[]): void;
   export function limitBounding(capabilities: readonly number[]): void;
   export function setCapabilities(capabilities: readonly number[]): void;
+  /** Instructions as seccomp(2) takes them, 8 bytes each; for the rest of this process's life. */
+  export function setSeccomp(filter: ArrayBuffer): void;
+  /** Closes every file descriptor from 3 on, but these. */
+  export function keepOnly(fds: readonly number[]): void;
   /** Runs the program's other bundle, which begins with nothing of this one's memory but the text. */
   export function becomeServer(inheritance: string): never;
   export function inheritance(): string;

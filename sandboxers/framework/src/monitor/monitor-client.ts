@@ -132,6 +132,8 @@ export function createMonitorClient(address: string): Monitor {
       return pid;
     },
 
+    proceed: (key) => call("Continue", wire.ContinueRequest, { key }, empty, CALL_TIMEOUT_MS),
+
     async run(request) {
       const limit = request.timeoutMs === 0 ? undefined : request.timeoutMs + RUN_GRACE_MS;
       return await call("Run", wire.RunRequest, request, wire.RunResponse, limit);

@@ -18,6 +18,8 @@ export interface Monitor {
   probe(): Promise<void>;
   /** Starts a process that stays; answers with its pid in the host's pid namespace. */
   spawn(request: SpawnRequest): Promise<number>;
+  /** Has a process that was spawned with `hold` become its program. */
+  proceed(key: string): Promise<void>;
   /** Runs a command that ends by itself. */
   run(request: RunRequest): Promise<RunResult>;
   /**
@@ -81,6 +83,19 @@ export interface Credentials {
   /** Numbers of the capabilities kept. */
   readonly capabilities: readonly number[];
   readonly noNewPrivileges: boolean;
+  /** A filter as seccomp(2) takes it. */
+  readonly seccomp?: Uint8Array;
+}
+
+/** One mount in a root that is made for a process. Contract: RootMount in `kuasar/monitor/v1/monitor.proto`. */
+export interface RootMount {
+  /** "bind", or a file system that needs no device. */
+  readonly type: string;
+  readonly source: string;
+  readonly target: string;
+  readonly options: readonly string[];
+  /** The folder of the new root that no symbolic link in the target leads out of. */
+  readonly within?: string;
 }
 
 export interface SpawnRequest {
@@ -101,6 +116,10 @@ export interface SpawnRequest {
   readonly emptyRoot: boolean;
   readonly oomScoreAdj?: number;
   readonly parentDeathSignal: number;
+  /** The mounts of a new root; none for the host's own, or an empty one. */
+  readonly root?: readonly RootMount[];
+  /** Everything is done but the exec, which waits for `proceed`. */
+  readonly hold?: boolean;
 }
 
 export interface RunRequest {

@@ -58,6 +58,10 @@ export async function startFakeMonitor(path: string): Promise<FakeMonitor> {
       });
       return { pid };
     },
+    continue({ key }) {
+      known(key);
+      return {};
+    },
     async wait({ key }) {
       const { pid, exited } = known(key);
       const { status, at } = await exited.promise;

@@ -13,7 +13,7 @@ export class ChildSocket {
   /** @param its the number of the child's own end */
   constructor(
     private readonly ours: number,
-    private readonly its: number,
+    readonly its: number,
   ) {}
 
   send(name: SystemCall, args: ReadonlyArray<number | bigint>): void {

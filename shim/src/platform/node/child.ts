@@ -29,6 +29,7 @@ const CLONE_INTO_CGROUP = 1n << 33n;
 const SIGCHLD = 17n;
 const RLIMIT_NOFILE = 7;
 const AT_EMPTY_PATH = 0x1000;
+const SECCOMP_SET_MODE_FILTER = 1;
 const LAST_FD = 0xffffffff;
 
 /** A child that has every file descriptor of ours, and makes system calls for us until it executes a program. */
@@ -39,6 +40,9 @@ export interface Child extends Kernel {
   readonly executed: boolean;
   /** The child leaves its place to one of its own: with clone() flags, in the cgroup v2 folder of a fd (-1: none). */
   fork(flags: number, cgroup: number): void;
+  /** Closes every file descriptor from 3 on, but these and the socket to us. */
+  keepOnly(fds: readonly number[]): void;
+  setSeccomp(filter: Uint8Array): void;
   /** Throws in any case: what was to be done by the child is over. */
   execute(program: string | number, argv: readonly string[], env: readonly string[]): never;
   /** A child that has executed nothing ends. */
@@ -152,6 +156,22 @@ class RemoteChild implements Child {
     if (first < 0) throw sysError(-first, "clone3");
     // Both answer: the new one with 0, the old one, which ends then, with the new one's pid.
     this.pid = Math.max(first, this.socket.answer("clone3"));
+  }
+
+  keepOnly(fds: readonly number[]): void {
+    let next = 3;
+    for (const fd of [...fds, this.socket.its].filter((fd) => fd >= 3).sort((a, b) => a - b)) {
+      if (next < fd) call("close_range", next, fd - 1, 0);
+      next = fd + 1;
+    }
+    call("close_range", next, LAST_FD, 0);
+  }
+
+  setSeccomp(filter: Uint8Array): void {
+    // struct sock_fprog: how many instructions, and where they are.
+    const header = new BigUint64Array([BigInt(filter.length / 8), BigInt(DATA_ADDRESS + 16)]);
+    const program = Buffer.concat([new Uint8Array(header.buffer), filter]);
+    call("seccomp", SECCOMP_SET_MODE_FILTER, 0, new Uint8Array(program));
   }
 
   execute(program: string | number, argv: readonly string[], env: readonly string[]): never {

@@ -27,6 +27,9 @@ const LOCK_EX = 2;
 const _TCGETS = 0x5401;
 const _TCSETS = 0x5402;
 const TIOCSWINSZ = 0x5414;
+const TIOCSCTTY = 0x540e;
+const TIOCSPTLCK = 0x40045431;
+const TIOCGPTPEER = 0x5441;
 const _ONLCR = 4;
 /** struct termios, as the kernel has it. */
 const _TERMIOS_BYTES = 36;
@@ -161,6 +164,25 @@ export function splice(from: number, to: number, length: number): number {
 export function setWindowSize(fd: number, rows: number, columns: number): void {
   const size = Uint16Array.of(rows, columns, 0, 0);
   callOn("TIOCSWINSZ", "ioctl", fd, TIOCSWINSZ, new Uint8Array(size.buffer));
+}
+
+export function fchdir(fd: number): void {
+  call("fchdir", fd);
+}
+
+export function openTerminal(): [master: number, slave: number] {
+  const master = open("/dev/ptmx", O_RDWR | O_NOCTTY, 0);
+  try {
+    call("ioctl", master, TIOCSPTLCK, new Uint8Array(4));
+    return [master, call("ioctl", master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC)];
+  } catch (error) {
+    close(master);
+    throw error;
+  }
+}
+
+export function takeTerminal(fd: number): void {
+  call("ioctl", fd, TIOCSCTTY, 0);
 }
 
 /** Waits: the shim's locks are held for milliseconds. */

@@ -12,8 +12,9 @@ const RESOLVE_IN_ROOT = 0x10n;
 const AT_EMPTY_PATH = 0x1000;
 const OPEN_TREE_CLONE = 1;
 const OPEN_TREE_CLOEXEC = 0o2000000;
-const MOUNT_ATTR_RDONLY = 1n;
-const MOUNT_ATTR_NOSUID = 2n;
+const AT_RECURSIVE = 0x8000;
+const MOVE_MOUNT_F_EMPTY_PATH = 4;
+const MS_PRIVATE = 1n << 18n;
 
 export function mount(source: string, target: string, type: string, flags: number, data: string): void {
   callOn(target, "mount", source, target, type, flags, data === "" ? 0 : data);
@@ -43,16 +44,25 @@ export function pivotRoot(to: string, from: string): void {
   callOn(to, "pivot_root", to, from);
 }
 
-export function readOnlyView(path: string): number {
-  const fd = callOn(path, "open_tree", AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+export function detachMount(path: string, set: number, recursive: number): number {
+  const deep = recursive ? AT_RECURSIVE : 0;
+  const fd = callOn(path, "open_tree", AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | deep);
   // struct mount_attr: set, clear, propagation, userns_fd.
-  const attributes = new BigUint64Array([MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, 0n, 0n, 0n]);
+  const attributes = new BigUint64Array([BigInt(set), 0n, MS_PRIVATE, 0n]);
   const bytes = new Uint8Array(attributes.buffer);
   try {
-    callOn(path, "mount_setattr", fd, "", AT_EMPTY_PATH, bytes, bytes.length);
+    callOn(path, "mount_setattr", fd, "", AT_EMPTY_PATH | deep, bytes, bytes.length);
     return fd;
   } catch (error) {
     call("close", fd);
     throw error;
   }
+}
+
+export function attachMount(fd: number, target: string): void {
+  callOn(target, "move_mount", fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
+}
+
+export function chroot(path: string): void {
+  callOn(path, "chroot", path);
 }

@@ -140,3 +140,11 @@ export function setCapabilities(capabilities: readonly number[]): void {
   const sets = Uint32Array.of(low, low, 0, high, high, 0);
   call("capset", new Uint8Array(header.buffer), new Uint8Array(sets.buffer));
 }
+
+export function setSeccomp(filter: ArrayBuffer): void {
+  child("setSeccomp").setSeccomp(new Uint8Array(filter));
+}
+
+export function keepOnly(fds: readonly number[]): void {
+  child("keepOnly").keepOnly(fds);
+}
