@@ -1,6 +1,18 @@
 import { strict as assert } from "node:assert";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { labParts } from "@kuasar/install/parts";
@@ -13,6 +25,18 @@ import { connect } from "ttrpc-ts/node";
 
 const api = kuasar.monitor.v1;
 const SIGKILL = 9;
+
+/** What a FIFO holds by now. */
+function readNow(fifo: number): string {
+  const buffer = Buffer.alloc(4096);
+  try {
+    return buffer.toString("utf8", 0, readSync(fifo, buffer));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EAGAIN") return "";
+    throw error;
+  }
+}
+
 const OWN_MOUNTS = [{ type: "mount", path: "" }];
 /** BPF: whatever the call, it fails with EPERM if its number is that of uname (x86-64: 63), else it is allowed. */
 const NO_UNAME = Uint8Array.from([
@@ -145,15 +169,19 @@ describe("kuasar-monitor, for a process with a root of its own", function () {
   it("makes a terminal for a process that wants one", async () => {
     const stdout = join(folder, "tty-out");
     execFileSync("mkfifo", [stdout]);
-    const reader = import("node:fs/promises").then(({ readFile }) => readFile(stdout, "utf8"));
+    const reader = openSync(stdout, constants.O_RDONLY | constants.O_NONBLOCK);
     const script = "test -t 0 && test -t 1 && echo terminal >/dev/tty; read -r line </dev/tty";
     const stdio = { stdout, terminal: true };
     await monitor.spawn(api.SpawnRequest.create({ key: "tty", argv: [busybox, "sh", "-c", script], stdio }));
     await monitor.resize({ key: "tty", width: 80, height: 25 });
-    await monitor.signal({ key: "tty", signal: SIGKILL });
-    await monitor.wait({ key: "tty" });
-    await monitor.release({ key: "tty" });
-    assert.equal(await reader, "terminal\r\n");
+    let shown = "";
+    const somethingShown = () => {
+      shown += readNow(reader);
+      return shown.includes("\n");
+    };
+    await waitUntil(somethingShown, { what: "the terminal's output", timeoutMs: 5_000 });
+    closeSync(reader);
+    assert.equal(shown, "terminal\r\n");
   });
 
   it("keeps a process from the system calls that a filter forbids", async function () {
