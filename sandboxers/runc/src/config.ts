@@ -1,6 +1,4 @@
-import { failedPrecondition } from "@kuasar/framework/error/sandbox-error";
 import { quote } from "@kuasar/framework/identifier/identifier";
-import { findProgram } from "@kuasar/framework/proc/find-program";
 
 /** The sandboxer's own keys in its config file. */
 export interface RuncConfig {
@@ -21,16 +19,4 @@ export function checkRuncConfig(config: RuncConfig): RuncConfig {
     throw new Error(`runtime is ${quote(config.runtime)}, expected "runc" or "crun"`);
   }
   return config;
-}
-
-/** FAILED_PRECONDITION if it is not there; looked for at every pod, since it may be installed at any time. */
-export function pauseProgram({ pause }: RuncConfig): string {
-  const program = findProgram(pause);
-  if (program === undefined) {
-    throw failedPrecondition(
-      `the pause program ${quote(pause)} is not an executable file${pause.includes("/") ? "" : " in $PATH"}: ` +
-        'install catatonit, or name another with "pause" in the config file',
-    );
-  }
-  return program;
 }

@@ -32,6 +32,20 @@ export function createPodCgroup(all: Hierarchies, path: string, resources: OciRe
   return procs;
 }
 
+/** Changes the limits that are named; all others stay. FAILED_PRECONDITION if the host refuses. */
+export function limitCgroup(all: Hierarchies, path: string, resources: OciResources): void {
+  for (const hierarchy of workingHierarchies(all)) {
+    const folder = cgroupFolder(hierarchy, path);
+    for (const [file, value] of resourceFiles(hierarchy, resources)) {
+      try {
+        writeLimit(join(folder, file), value);
+      } catch (error) {
+        throw failedPrecondition(`cgroup ${path}: ${file} cannot be ${value}: ${errorText(error)}`);
+      }
+    }
+  }
+}
+
 function makeFolder(hierarchy: Hierarchy, folder: string): void {
   if (existsSync(folder)) {
     return;

@@ -1,4 +1,4 @@
-import type { PodFiles } from "@kuasar/framework/pod-files/pod-files";
+import { podFilesOf, rememberStandIns } from "@kuasar/framework/pause/pause-pods";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import type { Task } from "@kuasar/framework/task/task";
 import type { TaskRequest } from "@kuasar/framework/task/task-engine";
@@ -25,8 +25,7 @@ export async function createContainer(
   const options = storedOptions(sandbox, task);
   const binary = choice.binaryOf(options);
   const runtime = choice.runtime(binary);
-  const podFiles = sandbox.record.engine.podFiles as unknown as PodFiles | undefined;
-  const { standIns, ...facts } = prepareSpec(task.bundle, podFiles, await runtime.specVersion(sandbox.monitor));
+  const { standIns, ...facts } = prepareSpec(task.bundle, podFilesOf(sandbox), await runtime.specVersion(sandbox.monitor));
   rememberStandIns(sandbox, standIns);
   const image = request.checkpoint || options.restoreImage;
   const details: TaskDetails = {
@@ -52,13 +51,4 @@ export async function createContainer(
     task.update({ engine: asStored({ ...details, cgroup }) });
   }
   return pid;
-}
-
-/** Removed with the sandbox: see runc-sandboxer.ts. */
-function rememberStandIns(sandbox: Sandbox, folders: readonly string[]): void {
-  const known = (sandbox.record.engine.standIns ?? []) as string[];
-  const all = [...new Set([...known, ...folders])];
-  if (all.length > known.length) {
-    sandbox.update({ engine: { ...sandbox.record.engine, standIns: all } });
-  }
 }
