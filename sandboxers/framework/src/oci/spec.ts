@@ -1,3 +1,5 @@
+import type { OciSeccomp } from "../seccomp/oci-seccomp.ts";
+
 /**
  * The part of an OCI runtime spec that a sandboxer reads; all else passes through untouched.
  * https://github.com/opencontainers/runtime-spec/blob/main/config.md
@@ -44,6 +46,7 @@ export interface OciLinux {
   sysctl?: Record<string, string>;
   cgroupsPath?: string;
   intelRdt?: unknown;
+  seccomp?: OciSeccomp;
   resources?: OciResources;
 }
 
