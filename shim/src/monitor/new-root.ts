@@ -74,7 +74,9 @@ function planStep(mount: RootMount): Step {
   if (mount.type !== "bind" || flags & MS_REMOUNT) return step;
   try {
     const isFolder = ((sys.stat(mount.source)?.mode ?? 0) & S_IFMT) === S_IFDIR;
-    return { ...step, isFolder, fd: sys.detachMount(mount.source, attributesOf(flags), isFolder ? 1 : 0) };
+    // What /run is, and the state that a sandboxer keeps there, on most hosts.
+    const clear = mount.options.includes("exec") ? MOUNT_ATTR_NOEXEC : 0;
+    return { ...step, isFolder, fd: sys.detachMount(mount.source, attributesOf(flags), clear, isFolder ? 1 : 0) };
   } catch (error) {
     throw new StatusError(Code.FAILED_PRECONDITION, `mount ${mount.target}: ${(error as Error).message}`);
   }

@@ -99,7 +99,7 @@ declare module "sys" {
 
   // Mounts
   /** A mount of a file or folder (with all below it, if recursive), in no namespace yet: a fd. Attributes are MOUNT_ATTR_... */
-  export function detachMount(path: string, attributes: number, recursive: number): number;
+  export function detachMount(path: string, set: number, clear: number, recursive: number): number;
   export function attachMount(fd: number, target: string): void;
   export function chroot(path: string): void;
   export function mount(source: string, target: string, type: string, flags: number, data: string): void;

@@ -44,11 +44,11 @@ export function pivotRoot(to: string, from: string): void {
   callOn(to, "pivot_root", to, from);
 }
 
-export function detachMount(path: string, set: number, recursive: number): number {
+export function detachMount(path: string, set: number, clear: number, recursive: number): number {
   const deep = recursive ? AT_RECURSIVE : 0;
   const fd = callOn(path, "open_tree", AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | deep);
   // struct mount_attr: set, clear, propagation, userns_fd.
-  const attributes = new BigUint64Array([BigInt(set), 0n, MS_PRIVATE, 0n]);
+  const attributes = new BigUint64Array([BigInt(set), BigInt(clear), MS_PRIVATE, 0n]);
   const bytes = new Uint8Array(attributes.buffer);
   try {
     callOn(path, "mount_setattr", fd, "", AT_EMPTY_PATH | deep, bytes, bytes.length);
