@@ -39,6 +39,7 @@ const SANDBOXER_FLAGS = ["--max-semi-space-size=1", "--max-old-space-size=256", 
 
 const NODE_PROGRAMS = [
   { name: "runc-sandboxer", entry: "sandboxers/runc/src/main.ts", flags: SANDBOXER_FLAGS },
+  { name: "wasm-sandboxer", entry: "sandboxers/wasm/src/main.ts", flags: SANDBOXER_FLAGS },
   { name: "kuasar", entry: "install/src/main.ts", flags: ["--no-warnings"] },
 ];
 

@@ -10,4 +10,5 @@ export interface SandboxerKind {
 /** A new sandboxer is one line here: install, doctor and demo go by this table. */
 export const sandboxerKinds: readonly SandboxerKind[] = [
   { kind: "runc", program: "runc-sandboxer", socket: "/run/runc-sandboxer.sock", directory: "/run/kuasar-runc" },
+  { kind: "wasm", program: "wasm-sandboxer", socket: "/run/wasm-sandboxer.sock", directory: "/run/kuasar-wasm" },
 ];

@@ -12,6 +12,7 @@ export function createRuncSandboxer(config: RuncConfig, log: Logger): Sandboxer 
   return {
     ...createPausePods(config.pause, log),
     kind: "runc",
+    takesSignals: true,
     platform: goPlatform(),
     tasks: createRuncTasks(createRuntimeChoice(config)),
 

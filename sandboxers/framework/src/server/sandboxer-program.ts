@@ -24,7 +24,8 @@ export interface SandboxerProgram<C extends { readonly [K in keyof C]: string | 
   readonly dir: string;
   /** Also the list of keys that the config file may have. */
   readonly configDefaults: C;
-  create(config: C & BaseConfig, log: Logger): Sandboxer;
+  /** `dir` is the folder of the flag --dir; names with a leading dot are free there. */
+  create(config: C & BaseConfig, log: Logger, dir: string): Sandboxer;
 }
 
 interface Flags {
@@ -76,7 +77,7 @@ async function serve<C extends { readonly [K in keyof C]: string | number | bool
   const store = createStateStore(flags.dir);
   const home = dirname(process.argv[1] ?? "/");
   const monitors = createMonitors(join(flags.dir, MONITORS), [home, join(home, "..", "bin")]);
-  const domain = createDomain({ sandboxer: program.create(config, log), store, monitors, log });
+  const domain = createDomain({ sandboxer: program.create(config, log, flags.dir), store, monitors, log });
   // All that can be refused is refused before anything is touched: another sandboxer may live from what is there.
   await checkStateDirectory(flags.dir);
   domain.check();

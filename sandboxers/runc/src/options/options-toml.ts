@@ -26,14 +26,17 @@ const KEYS: Readonly<Record<string, Key>> = {
 // The shim's, which has acted on them, and containerd's own.
 const IGNORED = new Set(["sandboxer", "socket", "typeurl", "configpath", "configbody"]);
 
+/** Takes a key that is not runc's, but another kind of sandboxer's; false if it is not that either. */
+export type TakeOther = (key: string, value: unknown, where: string) => boolean;
+
 /** The `options` table of a runtime in containerd's config. `where` names the text in errors. */
-export function optionsFromToml(text: string, where: string): RuncOptions {
+export function optionsFromToml(text: string, where: string, takeOther: TakeOther = () => false): RuncOptions {
   const options: { -readonly [K in Key]: RuncOptions[K] } = { ...DEFAULT_OPTIONS };
   for (const [name, value] of Object.entries(parseTable(text, where))) {
     const key = keyOf(name);
     if (key !== undefined) {
       Object.assign(options, { [key]: checked(name, key, value, where) });
-    } else if (!IGNORED.has(name.toLowerCase())) {
+    } else if (!IGNORED.has(name.toLowerCase()) && !takeOther(name, value, where)) {
       const known = [...Object.keys(KEYS), "sandboxer", "socket"].join(", ");
       throw invalidArgument(`${where}: unknown key ${quote(name)} = ${show(value)}; known are ${known}`);
     }
@@ -45,7 +48,7 @@ export function optionsFromToml(text: string, where: string): RuncOptions {
 }
 
 /** The same from a file, `ConfigPath` in containerd's config. */
-export function readOptionsFile(path: string): RuncOptions {
+export function readOptionsFile(path: string, takeOther?: TakeOther): RuncOptions {
   if (!isAbsolute(path)) {
     throw invalidArgument(`the runtime options' config path ${quote(path)} must be absolute`);
   }
@@ -55,7 +58,7 @@ export function readOptionsFile(path: string): RuncOptions {
   } catch (error) {
     throw invalidArgument(`the runtime options' config cannot be read: ${errorText(error)}`);
   }
-  return optionsFromToml(text, path);
+  return optionsFromToml(text, path, takeOther);
 }
 
 function parseTable(text: string, where: string): Record<string, unknown> {

@@ -3,7 +3,7 @@ import { quote } from "@kuasar/framework/identifier/identifier";
 import type { TypedBytes } from "@kuasar/framework/sandbox/typed-bytes";
 import { holds } from "@kuasar/proto/any";
 import { containerd, runtimeoptions } from "@kuasar/proto/containerd";
-import { optionsFromToml, readOptionsFile } from "./options-toml.ts";
+import { optionsFromToml, readOptionsFile, type TakeOther } from "./options-toml.ts";
 import { DEFAULT_OPTIONS, type RuncOptions } from "./runc-options.ts";
 
 const Runc = containerd.runc.v1.Options;
@@ -15,7 +15,7 @@ const Task = containerd.linux.runc.CreateOptions;
  * Undefined if there are none. INVALID_ARGUMENT, with what was expected and what came, for a type that is not known,
  * for bytes that are damaged, for TOML that is none and for keys that do not exist.
  */
-export function parseRuncOptions(any: TypedBytes | undefined): RuncOptions | undefined {
+export function parseRuncOptions(any: TypedBytes | undefined, takeOther?: TakeOther): RuncOptions | undefined {
   if (any === undefined) {
     return undefined;
   }
@@ -28,9 +28,9 @@ export function parseRuncOptions(any: TypedBytes | undefined): RuncOptions | und
   if (holds(any, Generic)) {
     const { configPath, configBody } = decode(Generic, any);
     if (configBody.length > 0) {
-      return optionsFromToml(textOf(configBody), "the runtime options");
+      return optionsFromToml(textOf(configBody), "the runtime options", takeOther);
     }
-    return configPath === "" ? DEFAULT_OPTIONS : readOptionsFile(configPath);
+    return configPath === "" ? DEFAULT_OPTIONS : readOptionsFile(configPath, takeOther);
   }
   throw invalidArgument(
     `runtime options are of type ${quote(any.typeUrl)}, expected ${Runc.typeName} or ${Generic.typeName}`,

@@ -1,0 +1,75 @@
+import type { ModuleKind } from "../engine/wasm-engine.ts";
+
+/** Reads up to so many bytes at an offset. */
+export type ReadBytes = (offset: number, length: number) => Promise<Uint8Array>;
+
+const PREAMBLE_BYTES = 8;
+const MAGIC = [0x00, 0x61, 0x73, 0x6d];
+/** The binary format's version, and its layer: 0 for a module, 1 for a component. */
+const MODULE = [1, 0, 0, 0];
+const COMPONENT = [0x0d, 0, 1, 0];
+const EXPORT_SECTION = 11;
+const SECTION_HEADER_BYTES = 6;
+const EXPORTS_MAX_BYTES = 1 << 20;
+const HTTP_HANDLER = /wasi:http\/(incoming-)?handler@/;
+
+/**
+ * What the file is, by its first bytes and, for a component, by the names that it exports; undefined for no Wasm.
+ * https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md
+ */
+export async function moduleKind(read: ReadBytes): Promise<ModuleKind | undefined> {
+  const preamble = [...(await read(0, PREAMBLE_BYTES))];
+  if (isSame(preamble.slice(0, 4), MAGIC)) {
+    if (isSame(preamble.slice(4), MODULE)) {
+      return "module";
+    }
+    if (isSame(preamble.slice(4), COMPONENT)) {
+      return (await exportsHttp(read)) ? "http component" : "component";
+    }
+    return undefined;
+  }
+  return textKind(Buffer.from(await read(0, EXPORTS_MAX_BYTES)).toString("utf8"));
+}
+
+/** The text format begins with a bracket, after whatever comments there are. */
+function textKind(text: string): ModuleKind | undefined {
+  const code = text.replace(/^(?:\s|;;[^\n]*(?:\n|$)|\(;(?:(?!;\)).)*;\))*/s, "");
+  if (/^\(component\b/.test(code)) {
+    return HTTP_HANDLER.test(code.slice(code.lastIndexOf("(export"))) ? "http component" : "component";
+  }
+  return code.startsWith("(") ? "text" : undefined;
+}
+
+/** Goes from section to section, without a look into those that are not needed. */
+async function exportsHttp(read: ReadBytes): Promise<boolean> {
+  for (let at = PREAMBLE_BYTES; ; ) {
+    const header = await read(at, SECTION_HEADER_BYTES);
+    const size = unsignedLeb(header.subarray(1));
+    if (header.length < 2 || size === undefined) {
+      return false;
+    }
+    const content = at + 1 + size.bytes;
+    if (header[0] === EXPORT_SECTION && size.value <= EXPORTS_MAX_BYTES) {
+      const names = Buffer.from(await read(content, size.value)).toString("latin1");
+      if (HTTP_HANDLER.test(names)) {
+        return true;
+      }
+    }
+    at = content + size.value;
+  }
+}
+
+function unsignedLeb(bytes: Uint8Array): { value: number; bytes: number } | undefined {
+  let value = 0;
+  for (const [index, byte] of bytes.entries()) {
+    value += (byte & 0x7f) * 2 ** (7 * index);
+    if (byte < 0x80) {
+      return { value, bytes: index + 1 };
+    }
+  }
+  return undefined;
+}
+
+function isSame(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}

@@ -1,0 +1,111 @@
+import { errorText, failedPrecondition, invalidArgument, notFound } from "@kuasar/framework/error/sandbox-error";
+import { quote } from "@kuasar/framework/identifier/identifier";
+import type { Logger } from "@kuasar/framework/log/logger";
+import type { Mount } from "@kuasar/framework/monitor/monitor";
+import type { OciSpec } from "@kuasar/framework/oci/spec";
+import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
+import type { Task } from "@kuasar/framework/task/task";
+import type { WasmConfig } from "../config.ts";
+import type { EngineProgram } from "../engine/engine-program.ts";
+import type { ModuleKind } from "../engine/wasm-engine.ts";
+import { findInContainer } from "../entry/container-paths.ts";
+import { moduleKind } from "../entry/module-kind.ts";
+import { compileModule, NotCompiled } from "../modules/compile-module.ts";
+import type { CompiledModules } from "../modules/compiled-modules.ts";
+import { type ModuleFile, openModule } from "../modules/module-file.ts";
+import { isBind } from "../root/engine-root.ts";
+import { compilerKey, rootfsOf } from "./wasm-details.ts";
+
+/** The file that an engine is given. */
+export interface LoadedModule {
+  /** On the host. */
+  readonly path: string;
+  readonly kind: ModuleKind;
+  readonly compiled: boolean;
+  /** To be called once the engine's process has the file. */
+  release(): void;
+}
+
+/** What loading is done with. */
+export interface ModuleLoader {
+  readonly config: WasmConfig;
+  readonly modules: CompiledModules;
+  readonly log: Logger;
+}
+
+/** Room for all else that the caller waits for. */
+const MARGIN_MS = 5_000;
+
+/**
+ * Finds a container's module, and has it compiled unless that has been done before. NOT_FOUND, INVALID_ARGUMENT or
+ * FAILED_PRECONDITION with what is wrong with it.
+ */
+export async function loadModule(
+  loader: ModuleLoader,
+  sandbox: Sandbox,
+  task: Task,
+  spec: OciSpec,
+  program: EngineProgram,
+  { name, cgroup, layers, timeoutMs }: { name: string; cgroup: string; layers: string; timeoutMs: number },
+): Promise<LoadedModule> {
+  const { config, modules, log } = loader;
+  const mounts = spec.mounts ?? [];
+  const found = findInContainer(rootfsOf(task), mounts, name, spec.process?.cwd);
+  if (found === undefined) {
+    throw notFound(`module ${quote(name)}: no such file in the container`);
+  }
+  const ofImage = !mounts.some((mount) => isBind(mount) && found.onHost.startsWith(mount.source ?? "/"));
+  const file = await openModule(found.onHost, quote(name), ofImage ? layers : "");
+  try {
+    const kind = await kindOf(file, name, program);
+    const asItIs = { path: found.onHost, kind, compiled: false, release: () => {} };
+    if (!config.compile) {
+      return asItIs;
+    }
+    const digest = await file.digest();
+    const limitMs = config.compile_timeout_seconds * 1000;
+    const timeoutOfCaller = timeoutMs === 0 ? limitMs : Math.max(1, timeoutMs - MARGIN_MS);
+    const compilation = {
+      monitor: sandbox.monitor,
+      key: compilerKey(task.id),
+      cgroup,
+      timeoutMs: Math.min(limitMs, timeoutOfCaller),
+    };
+    const key = { digest, engine: program.engine.name, version: program.version };
+    try {
+      const compiled = await modules.obtain(key, (folder) => compileModule(program, file, digest, folder, compilation));
+      return { path: compiled.path, kind, compiled: true, release: compiled.release };
+    } catch (error) {
+      if (error instanceof NotCompiled) {
+        log.warn(
+          { task: task.id, module: name, err: errorText(error) },
+          "a module is run without being compiled first",
+        );
+        return asItIs;
+      }
+      throw error;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function kindOf(file: ModuleFile, name: string, { engine }: EngineProgram): Promise<ModuleKind> {
+  const kind = await moduleKind((offset, length) => file.read(offset, length));
+  if (kind === undefined) {
+    throw invalidArgument(
+      `${quote(name)} is not a WebAssembly module: it has neither its first bytes nor its text form`,
+    );
+  }
+  if (!engine.kinds.includes(kind)) {
+    const what = kind === "text" ? "modules in text form" : `a ${kind}`;
+    throw failedPrecondition(`${quote(name)}: ${engine.name} does not run ${what}; choose another engine`);
+  }
+  return kind;
+}
+
+/** What names the files of an image: the folders of its layers, which nobody changes. "" if it is not known. */
+export function layersOf(rootfs: readonly Mount[]): string {
+  const lower = rootfs.length === 1 ? rootfs[0]?.options.find((option) => option.startsWith("lowerdir=")) : undefined;
+  return lower ?? "";
+}
