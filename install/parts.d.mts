@@ -40,9 +40,16 @@ export interface VmParts {
   readonly mirrors: readonly string[];
 }
 
+export interface WasmParts {
+  /** Paths of the engines' programs. */
+  readonly wasmedge: string;
+  readonly wasmtime: string;
+}
+
 /** The checkout this code runs from; undefined once installed. */
 export function sourceDirectory(): string | undefined;
 export function cacheDirectory(): string;
 export function buildParts(options?: PartsOptions): Promise<BuildParts>;
 export function labParts(options?: PartsOptions): Promise<LabParts>;
 export function vmParts(options?: PartsOptions): Promise<VmParts>;
+export function wasmParts(options?: PartsOptions): Promise<WasmParts>;

@@ -7,6 +7,7 @@ import { debianMirrors } from "./parts/apt-sources.mjs";
 import { runCommand } from "./parts/run-command.mjs";
 import { findProgram, installSystemParts, pathPart, programPart } from "./parts/system-packages.mjs";
 import { keyring, trixiePrefix } from "./parts/trixie-prefix.mjs";
+import { wasmedgeProgram, wasmtimeProgram } from "./parts/wasm-engines.mjs";
 
 const toStandardError = (line) => void process.stderr.write(`${line}\n`);
 
@@ -137,10 +138,16 @@ export async function vmParts({ report = toStandardError } = {}) {
   return { ...paths, keyring, mirrors: debianMirrors() };
 }
 
+/** The Wasm engines. Making Wasmtime takes minutes, once; a cached answer takes none. */
+export async function wasmParts({ report = toStandardError } = {}) {
+  const root = join(cacheDirectory(), "parts");
+  return { wasmedge: await wasmedgeProgram(root, report), wasmtime: await wasmtimeProgram(root, report) };
+}
+
 async function main([set, ...flags]) {
-  const sets = { build: buildParts, lab: labParts, vm: vmParts };
+  const sets = { build: buildParts, lab: labParts, vm: vmParts, wasm: wasmParts };
   if (!Object.hasOwn(sets, set ?? "") || flags.some((flag) => flag !== "--print")) {
-    throw new Error("usage: parts.mjs build|lab|vm [--print]");
+    throw new Error("usage: parts.mjs build|lab|vm|wasm [--print]");
   }
   const paths = await sets[set]();
   if (flags.includes("--print")) process.stdout.write(`${JSON.stringify(paths, null, 2)}\n`);

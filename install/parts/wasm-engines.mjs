@@ -26,6 +26,8 @@ const wasmtimeFeatures = [
   "backtrace",
   "demangle",
   "logging",
+  // Without it the command line has neither --help nor the reasons of its errors.
+  "clap/default",
 ];
 
 /** WasmEdge with everything it is linked to, down to the dynamic loader: it runs on any distribution. */

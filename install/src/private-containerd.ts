@@ -16,7 +16,7 @@ import {
 } from "./containerd-config.ts";
 import { type CriClient, connectCri } from "./cri-client.ts";
 import { busyboxImage, pauseImage, pauseReference } from "./images.ts";
-import { ociImageArchive } from "./oci-image.ts";
+import { type OciImage, ociImageArchive } from "./oci-image.ts";
 import { readProcess } from "./process-table.ts";
 import { removeRemains, type SharedPlaces, sharedPlaces } from "./remains.ts";
 import { freeSubnet } from "./subnet.ts";
@@ -82,6 +82,8 @@ export interface PrivateContainerd {
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Brings in the locally made busybox and pause images, for CRI and for ctr. */
   importImages(): Promise<void>;
+  /** Brings in another image. */
+  importImage(image: OciImage): Promise<void>;
   /** Runs ctr against this containerd. */
   ctr(args: readonly string[], options?: CtrOptions): Promise<CtrResult>;
   /** The command line that `ctr` runs, to be run in some other way: in the background, on a terminal. */
@@ -197,12 +199,14 @@ class OwnContainerd implements PrivateContainerd {
   }
 
   async importImages(): Promise<void> {
-    for (const image of [await pauseImage(this.parts), await busyboxImage(this.parts)]) {
-      const archive = ociImageArchive(image);
-      for (const namespace of [criNamespace, this.ctrNamespace]) {
-        const args = ["--namespace", namespace, "image", "import", "--snapshotter", this.snapshotter, "-"];
-        await this.ctr(args, { input: archive });
-      }
+    for (const image of [await pauseImage(this.parts), await busyboxImage(this.parts)]) await this.importImage(image);
+  }
+
+  async importImage(image: OciImage): Promise<void> {
+    const archive = ociImageArchive(image);
+    for (const namespace of [criNamespace, this.ctrNamespace]) {
+      const args = ["--namespace", namespace, "image", "import", "--snapshotter", this.snapshotter, "-"];
+      await this.ctr(args, { input: archive });
     }
   }
 
