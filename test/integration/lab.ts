@@ -48,7 +48,8 @@ export class Lab {
   ): Promise<Lab> {
     if (process.getuid?.() !== 0) throw new Error("integration tests run containers: expected uid 0");
     const parts = await labParts();
-    const program = runtimeCase.sandboxer ? programPath("runc-sandboxer") : undefined;
+    const program = runtimeCase.sandboxer ? programPath(runtimeCase.program ?? "runc-sandboxer") : undefined;
+    const config = await runtimeCase.config?.();
     const directory = await mkdtemp(join(tmpdir(), "kuasar-test-"));
     chmodSync(directory, 0o711);
     const socket = join(directory, "sandboxer.sock");
@@ -65,14 +66,16 @@ export class Lab {
       runtimes: { [runtimeCase.handler]: runtimeEntry(runtimeCase, socket), ...extraRuntimes },
     });
     const places = { socket, directory: join(directory, "sandboxes"), logFile: join(directory, "sandboxer.log") };
-    const sandboxer = program
-      ? new SandboxerProcess({ program, ...places, args: extras.sandboxerArgs ?? [] })
-      : undefined;
+    const configFile = join(directory, "sandboxer.toml");
+    if (config) writeFileSync(configFile, stringify(config));
+    const args = [...(config ? ["--config", configFile] : []), ...(extras.sandboxerArgs ?? [])];
+    const sandboxer = program ? new SandboxerProcess({ program, ...places, args }) : undefined;
     const lab = new Lab(runtimeCase, containerd, directory, sandboxer);
     try {
       await sandboxer?.start();
       await containerd.start();
       await containerd.importImages();
+      for (const image of runtimeCase.images?.() ?? []) await containerd.importImage(image);
       lab.before = await footprint(lab);
     } catch (error) {
       await lab.discard();
@@ -114,10 +117,14 @@ export class Lab {
 
   /** `ctr run` of our busybox image with this lab's runtime. */
   ctrRunArgs(flags: readonly string[], id: string, ...command: string[]): string[] {
+    return this.ctrRunImageArgs("docker.io/library/busybox:kuasar", flags, id, ...command);
+  }
+
+  ctrRunImageArgs(image: string, flags: readonly string[], id: string, ...command: string[]): string[] {
     const runtime = ["--runtime", this.runtimeCase.type];
     if (this.sandboxerProcess) runtime.push("--runtime-config-path", this.runtimeOptionsFile);
     const snapshotter = ["--snapshotter", this.containerd.snapshotter];
-    return ["run", ...runtime, ...snapshotter, ...flags, "docker.io/library/busybox:kuasar", id, ...command];
+    return ["run", ...runtime, ...snapshotter, ...flags, image, id, ...command];
   }
 
   get runtimeOptionsFile(): string {

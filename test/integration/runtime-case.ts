@@ -1,4 +1,6 @@
 import type { RuntimeEntry } from "@kuasar/install/containerd-config";
+import type { OciImage } from "@kuasar/install/oci-image";
+import type { TomlTable } from "smol-toml";
 
 /** One way that containerd comes to a shim. Every CRI test runs in each of them. */
 export interface RuntimeCase {
@@ -15,6 +17,12 @@ export interface RuntimeCase {
   /** Whether a sandboxer is behind the shim. */
   readonly sandboxer: boolean;
   readonly sandboxMode?: "podsandbox" | "shim";
+  /** The sandboxer's program. Default: runc-sandboxer. */
+  readonly program?: string;
+  /** The sandboxer's config file. */
+  readonly config?: () => Promise<TomlTable>;
+  /** Images beside those that every lab has. */
+  readonly images?: () => readonly OciImage[];
 }
 
 const kuasar = { type: "io.containerd.kuasar.v2", shim: "containerd-shim-kuasar-v2", sandboxer: true } as const;
@@ -70,5 +78,6 @@ export function runtimeEntry(runtimeCase: RuntimeCase, socket: string): RuntimeE
     runtime_type: runtimeCase.type,
     ...(runtimeCase.sandboxMode ? { sandbox_mode: runtimeCase.sandboxMode } : {}),
     options: { ...choice, ...(systemdCgroup ? { SystemdCgroup: true } : {}) },
+    ...(runtimeCase.program ? { pod_annotations: ["kuasar.io/*"], container_annotations: ["kuasar.io/*"] } : {}),
   };
 }
