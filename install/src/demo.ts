@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Listr, type ListrTask } from "listr2";
-import { type LabParts, labParts } from "../parts.mjs";
+import { type LabParts, labParts, type WasmParts, wasmParts } from "../parts.mjs";
 import { keepStage, reopenStage, type Stage, type Station, setStage, takeDown } from "./demo-stage.ts";
 import { type DemoRow, demoTable } from "./demo-table.ts";
 import { type Engine, engines } from "./engines.ts";
+import { firstLineOf } from "./first-line-of.ts";
 import { overheadMemory } from "./overhead-memory.ts";
 import { Pod } from "./pod.ts";
 import { programPath, shimProgram } from "./programs.ts";
@@ -17,6 +18,7 @@ export interface DemoOptions {
 
 interface DemoContext {
   parts?: LabParts;
+  wasm?: WasmParts;
   stage?: Stage;
   readonly rows: DemoRow[];
   readonly signal: AbortSignal;
@@ -59,21 +61,21 @@ async function run(tasks: DemoTask[], context: DemoContext): Promise<void> {
 }
 
 const partsTask: DemoTask = {
-  title: "Parts: containerd, runc and what else is needed",
+  title: "Parts: containerd, runc, Wasm engines and what else is needed",
   task: async (context, task) => {
-    context.parts = await labParts({
-      report: (line) => {
-        task.output = line;
-      },
-    });
+    const report = (line: string) => {
+      task.output = line;
+    };
+    context.parts = await labParts({ report });
+    context.wasm = await wasmParts({ report });
   },
 };
 
 const stageTask: DemoTask = {
   title: "A private containerd, and the sandboxers",
   task: async (context, task) => {
-    if (!context.parts) throw new Error("the parts were not fetched");
-    context.stage = await setStage(context.parts, (line) => {
+    if (!context.parts || !context.wasm) throw new Error("the parts were not fetched");
+    context.stage = await setStage(context.parts, context.wasm, (line) => {
       task.output = line;
     });
   },
@@ -114,14 +116,22 @@ async function runPod({ directory, containerd }: Stage, { engine, handler, sandb
   const begin = performance.now();
   const options = { handler, name: handler, network: "cni", hostname: handler, cgroupParent, logDirectory } as const;
   const pod = await Pod.run(cri, options);
-  const containerId = await pod.start({ name: handler, command: engine.command });
+  const { image, command } = engine;
+  const containerId = await pod.start({ name: handler, command, ...(image && { image }) });
   const startedMs = performance.now() - begin;
-  const output = await waitUntil(() => firstLogLine(join(logDirectory, `${handler}.log`)), {
+  const output = await waitUntil(() => outputOf(pod, engine, join(logDirectory, `${handler}.log`)), {
     what: `the output of ${engine.engine}'s container`,
     timeoutMs: 20_000,
   });
   const memory = overheadMemory({ podIds: [pod.id], sandboxerPid: sandboxer.pid, containerIds: [containerId] });
   return { startedMs, output, shimKiB: memory.shim, totalKiB: memory.total };
+}
+
+async function outputOf(pod: Pod, { httpPort }: Engine, log: string): Promise<string | undefined> {
+  if (httpPort === undefined) return firstLogLine(log);
+  const url = `http://${(await pod.status()).network?.ip}:${httpPort}/`;
+  const answer = await firstLineOf(url);
+  return answer && `${url} answers: ${answer}`;
 }
 
 /** A CRI log line is: time, stream, F or P, text. */

@@ -70,6 +70,8 @@ const checks: readonly Check[] = [
   },
   engine("runc", true),
   engine("crun", false),
+  engine("wasmedge", false),
+  engine("wasmtime", false),
   {
     what: "pause program",
     examine: () => {

@@ -1,16 +1,22 @@
 import type { TomlTable } from "smol-toml";
 import { findProgram } from "../parts/system-packages.mjs";
+import type { WasmParts } from "../parts.mjs";
 import { cgroupMode } from "./cgroup-tree.ts";
 import { type SandboxerKind, sandboxerKinds } from "./sandboxer-kinds.ts";
+import { wasmReference } from "./wasm-image.ts";
 
 /** One way to run a container: a sandboxer with one of its engines. */
 export interface Engine {
   readonly sandboxer: string;
   readonly engine: string;
   /** The sandboxer's configuration file that chooses the engine. */
-  readonly config: TomlTable;
+  config(wasm: WasmParts): TomlTable;
+  /** Of the demo's container. Default: busybox's. */
+  readonly image?: string;
   /** What the demo's container runs; its first line of output is shown. */
   readonly command: readonly string[];
+  /** The port of the pod's address that is fetched, and its first line shown instead. */
+  readonly httpPort?: number;
   /** Why this machine cannot run it; undefined where it should. */
   obstacle(): string | undefined;
 }
@@ -22,20 +28,37 @@ export const engines: readonly Engine[] = [
   {
     sandboxer: "runc",
     engine: "runc",
-    config: { runtime: "runc" },
+    config: () => ({ runtime: "runc" }),
     command: greeting,
     obstacle: () => missing("runc"),
   },
   {
     sandboxer: "runc",
     engine: "crun",
-    config: { runtime: "crun" },
+    config: () => ({ runtime: "crun" }),
     command: greeting,
     obstacle: () =>
       missing("crun") ??
       (cgroupMode() === "hybrid"
         ? "crun refuses a host whose cgroups are in hybrid mode (v1 and v2 at once)"
         : undefined),
+  },
+  {
+    sandboxer: "wasm",
+    engine: "wasmedge",
+    config: (wasm) => ({ engine: "wasmedge", ...wasm }),
+    image: wasmReference,
+    command: ["/hello.wasm"],
+    obstacle: () => undefined,
+  },
+  {
+    sandboxer: "wasm",
+    engine: "wasmtime",
+    config: (wasm) => ({ engine: "wasmtime", ...wasm }),
+    image: wasmReference,
+    command: ["/http.wat"],
+    httpPort: 8080,
+    obstacle: () => undefined,
   },
 ];
 
