@@ -1,3 +1,4 @@
+import { httpComponent } from "@kuasar/install/http-component";
 import type { OciImage } from "@kuasar/install/oci-image";
 import type { TarEntry } from "@kuasar/install/tar-archive";
 import {
@@ -137,6 +138,7 @@ export function modulesImage(extra: readonly TarEntry[] = []): OciImage {
       file("etc/passwd", Buffer.from("root:x:0:0::/:\n")),
       file("data/file", Buffer.from("of the image\n")),
       file("text.wat", Buffer.from(textModule)),
+      file("http.wat", Buffer.from(httpComponent)),
       ...Object.entries(wasmModules).map(([name, content]) => file(name, content)),
       { path: "link.wasm", type: "symlink", target: "/../../../../../hello.wasm" },
       { path: "escape.wasm", type: "symlink", target: "../../../../etc/passwd" },
