@@ -10,7 +10,10 @@ const MODULE = [1, 0, 0, 0];
 const COMPONENT = [0x0d, 0, 1, 0];
 const EXPORT_SECTION = 11;
 const SECTION_HEADER_BYTES = 6;
+/** Bounds, so that a file made for it does not keep anybody busy. */
+const SECTIONS_MAX = 10_000;
 const EXPORTS_MAX_BYTES = 1 << 20;
+const COMMENTS_MAX = 16 * 1024;
 const HTTP_HANDLER = /wasi:http\/(incoming-)?handler@/;
 
 /**
@@ -33,7 +36,8 @@ export async function moduleKind(read: ReadBytes): Promise<ModuleKind | undefine
 
 /** The text format begins with a bracket, after whatever comments there are. */
 function textKind(text: string): ModuleKind | undefined {
-  const code = text.replace(/^(?:\s|;;[^\n]*(?:\n|$)|\(;(?:(?!;\)).)*;\))*/s, "");
+  const comments = /^(?:\s|;;[^\n]*(?:\n|$)|\(;(?:(?!;\)).)*;\))*/s.exec(text.slice(0, COMMENTS_MAX))?.[0] ?? "";
+  const code = text.slice(comments.length);
   if (/^\(component\b/.test(code)) {
     return HTTP_HANDLER.test(code.slice(code.lastIndexOf("(export"))) ? "http component" : "component";
   }
@@ -42,7 +46,8 @@ function textKind(text: string): ModuleKind | undefined {
 
 /** Goes from section to section, without a look into those that are not needed. */
 async function exportsHttp(read: ReadBytes): Promise<boolean> {
-  for (let at = PREAMBLE_BYTES; ; ) {
+  let at = PREAMBLE_BYTES;
+  for (let section = 0; section < SECTIONS_MAX; section++) {
     const header = await read(at, SECTION_HEADER_BYTES);
     const size = unsignedLeb(header.subarray(1));
     if (header.length < 2 || size === undefined) {
@@ -57,6 +62,7 @@ async function exportsHttp(read: ReadBytes): Promise<boolean> {
     }
     at = content + size.value;
   }
+  return false;
 }
 
 function unsignedLeb(bytes: Uint8Array): { value: number; bytes: number } | undefined {
