@@ -27,6 +27,7 @@ const IMPORTS = {
   fd_read: [I32, I32, I32, I32],
   fd_write: [I32, I32, I32, I32],
   path_open: [I32, I32, I32, I32, I32, I64, I64, I32, I32],
+  poll_oneoff: [I32, I32, I32, I32],
   proc_exit: [I32],
 } as const;
 

@@ -25,7 +25,11 @@ export async function createContainer(
   const options = storedOptions(sandbox, task);
   const binary = choice.binaryOf(options);
   const runtime = choice.runtime(binary);
-  const { standIns, ...facts } = prepareSpec(task.bundle, podFilesOf(sandbox), await runtime.specVersion(sandbox.monitor));
+  const { standIns, ...facts } = prepareSpec(
+    task.bundle,
+    podFilesOf(sandbox),
+    await runtime.specVersion(sandbox.monitor),
+  );
   rememberStandIns(sandbox, standIns);
   const image = request.checkpoint || options.restoreImage;
   const details: TaskDetails = {

@@ -39,12 +39,20 @@ const DRAFT = ".draft-";
  * when it has changed on the disk since.
  */
 export function createCompiledModules(folder: string, limitBytes: number, log: Logger): CompiledModules {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  removeDrafts(folder);
   const verified = new Map<string, string>();
   const making = new Map<string, Promise<void>>();
   const users = new Map<string, number>();
   let serial = 0;
+  let isPrepared = false;
+
+  // Not before it is needed: a sandboxer that is refused its folder must not have touched it.
+  function prepare(): void {
+    if (!isPrepared) {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      removeDrafts(folder);
+      isPrepared = true;
+    }
+  }
 
   async function isSound(name: string): Promise<boolean> {
     const path = join(folder, name);
@@ -115,6 +123,7 @@ export function createCompiledModules(folder: string, limitBytes: number, log: L
 
   return {
     async obtain({ digest, engine, version }, compile) {
+      prepare();
       const name = `${digest}-${engine}-${version}`;
       const path = join(folder, name);
       users.set(name, (users.get(name) ?? 0) + 1);

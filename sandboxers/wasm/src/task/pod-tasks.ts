@@ -20,6 +20,7 @@ export function createPodTasks(wasm: TaskEngine, oci: TaskEngine): TaskEngine {
     hasStarted: (sandbox, task) => of(task).hasStarted(sandbox, task),
     delete: (sandbox, task) => of(task).delete(sandbox, task),
     discard: (sandbox, task) => of(task).discard(sandbox, task),
+    interrupt: (sandbox, task) => of(task).interrupt(sandbox, task),
     startExec: (sandbox, task, exec, timeoutMs) => of(task).startExec(sandbox, task, exec, timeoutMs),
     deleteExec: (sandbox, task, execId) => of(task).deleteExec(sandbox, task, execId),
     wait: (sandbox, task, execId) => of(task).wait(sandbox, task, execId),

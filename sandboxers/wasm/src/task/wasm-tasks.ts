@@ -16,7 +16,7 @@ import { createWasm } from "./create-wasm.ts";
 import { execWasm } from "./exec-wasm.ts";
 import type { ModuleLoader } from "./load-module.ts";
 import { removeWasm } from "./remove-wasm.ts";
-import { cgroupOf, saveDetails, type WasmDetails, wasmDetails } from "./wasm-details.ts";
+import { cgroupOf, compilerKey, saveDetails, type WasmDetails, wasmDetails } from "./wasm-details.ts";
 import { isDeafTo } from "./wasm-signals.ts";
 
 const SIGKILL = 9;
@@ -79,6 +79,18 @@ export function createWasmTasks(choice: EngineChoice, loader: ModuleLoader): Tas
 
     delete: removeWasm,
     discard: removeWasm,
+
+    async interrupt({ monitor }, task) {
+      await monitor.cancel(task.id);
+      try {
+        // Nothing else takes long.
+        await monitor.signal(compilerKey(task.id), SIGKILL);
+      } catch (error) {
+        if (!isCode(error, ErrorCode.NOT_FOUND)) {
+          throw error;
+        }
+      }
+    },
 
     startExec: (sandbox, task, exec, timeoutMs) =>
       execWasm(choice, loader, sandbox, task, detailsOf(task), exec, timeoutMs),

@@ -1,0 +1,233 @@
+// What a module takes to run as a container, beside busybox by containerd's own shim and beside the bare engine, in one run.
+import { execFile } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { busyboxReference } from "@kuasar/install/images";
+import { overheadMemory } from "@kuasar/install/overhead-memory";
+import { cacheDirectory, labParts, wasmParts } from "@kuasar/install/parts";
+import { Pod } from "@kuasar/install/pod";
+import { createPrivateContainerd } from "@kuasar/install/private-containerd";
+import { programDirectory, programPath } from "@kuasar/install/programs";
+import { SandboxerProcess } from "@kuasar/install/sandboxer-process";
+import { wasmImage, wasmReference } from "@kuasar/install/wasm-image";
+import { Command, InvalidArgumentError } from "commander";
+import { stringify } from "smol-toml";
+import { type Finding, findingsTable, holds, ratio } from "./report.ts";
+import { median, timed } from "./statistics.ts";
+
+const run = promisify(execFile);
+const ENGINES = ["wasmtime", "wasmedge"] as const;
+type EngineName = (typeof ENGINES)[number];
+
+interface Side {
+  readonly handler: string;
+  readonly image: string;
+  readonly command: readonly string[];
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+const busybox: Side = { handler: "runc", image: busyboxReference, command: ["true"], annotations: {} };
+const module = (engine: EngineName): Side => ({
+  handler: "wasm",
+  image: wasmReference,
+  command: ["/hello.wasm"],
+  annotations: { "kuasar.io/wasm-engine": engine },
+});
+
+interface BenchOptions {
+  readonly pods: number;
+  readonly crowd: number;
+  readonly json: string;
+}
+
+async function openArena() {
+  const [parts, engines] = [await labParts(), await wasmParts()];
+  const directory = await mkdtemp(join(tmpdir(), "kuasar-bench-"));
+  const socket = join(directory, "sandboxer.sock");
+  const configFile = join(directory, "wasm.toml");
+  await writeFile(configFile, stringify({ ...engines }));
+  const sandboxer = new SandboxerProcess({
+    program: programPath("wasm-sandboxer"),
+    socket,
+    directory: join(directory, "sandboxes"),
+    logFile: join(directory, "sandboxer.log"),
+    args: ["--config", configFile],
+  });
+  const wasm = {
+    runtime_type: "io.containerd.kuasar.v2",
+    options: { socket },
+    pod_annotations: ["kuasar.io/*"],
+  };
+  const containerd = await createPrivateContainerd({
+    directory: join(directory, "containerd"),
+    parts,
+    path: [programDirectory()],
+    runtimes: { runc: { runtime_type: "io.containerd.runc.v2" }, wasm },
+  });
+  const close = async () => {
+    const remains = await containerd.stop();
+    await sandboxer.kill("SIGTERM");
+    await rm(directory, { recursive: true });
+    if (remains.length > 0) throw new Error(`left over after the bench:\n${remains.join("\n")}`);
+  };
+  try {
+    await sandboxer.start();
+    await containerd.start();
+    await containerd.importImages();
+    await containerd.importImage(wasmImage());
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { containerd, sandboxer, engines, modules: join(directory, "sandboxes", ".modules"), close };
+}
+
+type Arena = Awaited<ReturnType<typeof openArena>>;
+
+/** Milliseconds until a pod with a container has been started. */
+async function startPod({ containerd }: Arena, { handler, image, command, annotations }: Side): Promise<number> {
+  const { cri, cgroupParent } = containerd;
+  const { ms, value: pod } = await timed(async () => {
+    const pod = await Pod.run(cri, { handler, cgroupParent, annotations });
+    await pod.start({ image, command });
+    return pod;
+  });
+  await pod.remove();
+  return ms;
+}
+
+/** Milliseconds of a module's whole life by the engine alone, compiled ahead of time. */
+async function bareEngine({ engines }: Arena, engine: EngineName): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), "kuasar-bare-"));
+  const hello = wasmImage().rootfs.find(({ path }) => path === "hello.wasm");
+  if (hello?.type !== "file") throw new Error("the image has no hello.wasm");
+  const file = join(folder, "hello.wasm");
+  writeFileSync(file, hello.content);
+  const [program, ...before] = await commandOf(engines[engine]);
+  const compiled = join(folder, "hello.so");
+  const compile = engine === "wasmtime" ? ["compile", "--output", compiled, file] : ["compile", file, compiled];
+  const start = engine === "wasmtime" ? ["run", "--allow-precompiled", compiled] : ["run", compiled];
+  try {
+    await run(program, [...before, ...compile]);
+    const samples: number[] = [];
+    for (let index = 0; index < 20; index++) samples.push((await timed(() => run(program, [...before, ...start]))).ms);
+    return median(samples);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** A program in a tree with a dynamic loader of its own runs by that. */
+async function commandOf(program: string): Promise<[string, ...string[]]> {
+  const lib = join(dirname(dirname(program)), "lib");
+  for (const machine of program.endsWith("/usr/bin/wasmedge") ? readdirSync(lib) : []) {
+    const loader = readdirSync(join(lib, machine)).find((name) => name.startsWith("ld-linux"));
+    if (loader) return [join(lib, machine, loader), "--library-path", join(lib, machine), program];
+  }
+  return [program];
+}
+
+async function crowd({ containerd, sandboxer }: Arena, side: Side, size: number) {
+  const { cri, cgroupParent } = containerd;
+  const { handler, annotations, image, command } = side;
+  const start = await timed(() =>
+    Promise.all(
+      Array.from({ length: size }, async () => {
+        const pod = await Pod.run(cri, { handler, cgroupParent, annotations });
+        return { pod, containerId: await pod.start({ image, command }) };
+      }),
+    ),
+  );
+  const podIds = start.value.map(({ pod }) => pod.id);
+  const containerIds = start.value.map(({ containerId }) => containerId);
+  const memory = overheadMemory({ podIds, sandboxerPid: sandboxer.pid, containerIds });
+  await Promise.all(start.value.map(({ pod }) => pod.remove()));
+  return { startMs: start.ms, memoryMb: memory.total / size / 1024 };
+}
+
+async function measure(arena: Arena, options: BenchOptions): Promise<Finding[]> {
+  const sides = { busybox, wasmtime: module("wasmtime"), wasmedge: module("wasmedge") };
+  const warm: Record<string, number[]> = { busybox: [], wasmtime: [], wasmedge: [] };
+  const cold: Record<string, number[]> = { wasmtime: [], wasmedge: [] };
+  for (const side of Object.values(sides)) await startPod(arena, side);
+  for (let index = 0; index < options.pods; index++) {
+    for (const [name, side] of Object.entries(sides)) warm[name]?.push(await startPod(arena, side));
+  }
+  for (let index = 0; index < Math.ceil(options.pods / 4); index++) {
+    for (const engine of ENGINES) {
+      for (const name of readdirSync(arena.modules)) rmSync(join(arena.modules, name), { recursive: true });
+      cold[engine]?.push(await startPod(arena, sides[engine]));
+    }
+  }
+  const baseline = median(warm.busybox ?? []);
+  const atMost = (limit: number) => ({ kind: "ratio", bound: "at most", limit }) as const;
+  const findings: Finding[] = [];
+  for (const engine of ENGINES) {
+    const bare = await bareEngine(arena, engine);
+    findings.push(
+      {
+        what: `${engine}: pod + container, compiled before`,
+        unit: "ms",
+        baseline,
+        candidate: median(warm[engine] ?? []),
+        target: atMost(0.5),
+      },
+      { what: `${engine}: the same, with compiling`, unit: "ms", baseline, candidate: median(cold[engine] ?? []) },
+      { what: `${engine}: the bare engine, start to end`, unit: "ms", baseline, candidate: bare },
+    );
+  }
+  const sleeping: Side = { ...busybox, command: ["sleep", "100000"] };
+  const crowds = {
+    busybox: await crowd(arena, sleeping, options.crowd),
+    wasmtime: await crowd(arena, { ...sides.wasmtime, command: ["/sleep.wasm"] }, options.crowd),
+  };
+  findings.push(
+    {
+      what: `${options.crowd} pods with a container at once (wasmtime)`,
+      unit: "ms",
+      baseline: crowds.busybox.startMs,
+      candidate: crowds.wasmtime.startMs,
+      target: atMost(0.5),
+    },
+    {
+      what: "memory a pod, all but the workload (PSS)",
+      unit: "MB",
+      baseline: crowds.busybox.memoryMb,
+      candidate: crowds.wasmtime.memoryMb,
+      target: { kind: "value", bound: "at most", limit: 2 },
+    },
+  );
+  return findings;
+}
+
+async function bench(options: BenchOptions): Promise<void> {
+  const arena = await openArena();
+  const findings = await measure(arena, options).finally(arena.close);
+  const names = ["containerd-shim-runc-v2, busybox", "kuasar, a module"] as const;
+  process.stdout.write(`${findingsTable(findings, names)}\n`);
+  const lines = findings.map((finding) => ({ ...finding, ratio: ratio(finding), holds: holds(finding) }));
+  await mkdir(dirname(options.json), { recursive: true });
+  await writeFile(options.json, `${JSON.stringify({ when: new Date().toISOString(), findings: lines }, null, 2)}\n`);
+  process.stdout.write(`written to ${options.json}\n`);
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("expected a whole number above 0");
+  return value;
+}
+
+const program = new Command("bench-wasm")
+  .description("compares Wasm pods with busybox by containerd-shim-runc-v2, and with the bare engines, in one run")
+  .option("--pods <number>", "pods one after another", count, 20)
+  .option("--crowd <number>", "pods at once", count, 50)
+  .option("--json <file>", "where the figures go", join(cacheDirectory(), "bench-wasm.json"))
+  .action(bench);
+
+program.parseAsync().catch((error: unknown) => {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+});
