@@ -1,0 +1,123 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { SandboxerProcess } from "@kuasar/install/sandboxer-process";
+import { waitUntil } from "@kuasar/install/wait-until";
+import { assert } from "chai";
+import { execa } from "execa";
+import { exitCodeOf, pidOf } from "./container-end.ts";
+import { useLab } from "./lab.ts";
+import { wasmCases, wasmEngines } from "./wasm-case.ts";
+import { bigModule, modulesImage, wasmReference } from "./wasm-modules.ts";
+
+for (const engine of wasmEngines) {
+  const [runtimeCase] = wasmCases(engine);
+  if (!runtimeCase) throw new Error("there is no case");
+  const big = { path: "big.wasm", type: "file", content: bigModule() } as const;
+
+  describe(`What a Wasm container may meet, with ${runtimeCase.title}`, function () {
+    this.timeout(180_000);
+    const lab = useLab({ ...runtimeCase, images: () => [modulesImage([big])] });
+
+    afterEach(() => lab().assertNothingLeft());
+
+    const compiledFolder = () => join(lab().sandboxDirectory ?? "", ".modules");
+    const compiledFiles = () => readdirSync(compiledFolder()).filter((name) => !name.endsWith(".sha256"));
+    const run = (id: string, flags: readonly string[], ...command: string[]) =>
+      lab().containerd.ctr(lab().ctrRunImageArgs(wasmReference, ["--rm", ...flags], id, ...command), { reject: false });
+
+    it("compiles a module once, and again when somebody has changed what was compiled", async () => {
+      const before = compiledFiles().length;
+      await Promise.all(["one", "two", "three"].map((id) => run(id, [], "/hello.wasm")));
+      const [compiled = "", ...others] = compiledFiles().slice(before);
+      assert.isEmpty(others);
+      writeFileSync(join(compiledFolder(), compiled), "what another module would be compiled to");
+      assert.equal((await run("four", [], "/hello.wasm")).stdout, "hello from wasm");
+    });
+
+    it("runs a module of 100 MB", async () => {
+      assert.equal((await run("big", [], "/big.wasm")).stdout, "big");
+    });
+
+    it("has a terminal where one is asked for", async () => {
+      const args = lab().ctrRunImageArgs(wasmReference, ["--rm", "--tty"], "tty", "/hello.wasm");
+      const command = lab().containerd.ctrCommand(args).map(quoted).join(" ");
+      const { stdout } = await execa("script", ["--quiet", "--return", "--command", command, "/dev/null"], {
+        input: "",
+      });
+      assert.include(stdout, "hello from wasm");
+    });
+
+    it("keeps to the container's seccomp profile", async () => {
+      const profile = join(lab().directory, "profile.json");
+      // Whatever the engine writes with: the module's output has nowhere to go.
+      const forbidden = { names: ["write", "writev", "pwritev", "pwritev2"], action: "SCMP_ACT_KILL_PROCESS" };
+      writeFileSync(profile, JSON.stringify({ defaultAction: "SCMP_ACT_ALLOW", syscalls: [forbidden] }));
+      const { exitCode, stdout } = await run("seccomp", ["--seccomp", "--seccomp-profile", profile], "/hello.wasm");
+      assert.deepEqual([exitCode, stdout], [159, ""]);
+      assert.equal((await run("seccomp-default", ["--seccomp"], "/hello.wasm")).stdout, "hello from wasm");
+    });
+
+    it("is paused, resumed and limited while it runs", async () => {
+      const { containerd } = lab();
+      const args = lab().ctrRunImageArgs(wasmReference, ["--detach"], "paused", "/loop.wasm");
+      await containerd.ctr(args);
+      const state = async () => (await containerd.ctr(["task", "ls"])).stdout.match(/paused\s+\d+\s+(\S+)/)?.[1];
+      await containerd.ctr(["task", "pause", "paused"]);
+      assert.equal(await state(), "PAUSED");
+      await containerd.ctr(["task", "resume", "paused"]);
+      assert.equal(await state(), "RUNNING");
+      await containerd.ctr(["task", "kill", "--signal", "SIGKILL", "paused"]);
+      await waitUntil(async () => (await state()) === "STOPPED", { what: "the task to stop", timeoutMs: 10_000 });
+      await containerd.ctr(["task", "rm", "paused"]);
+      await containerd.ctr(["container", "rm", "paused"]);
+    });
+
+    it("is limited anew by an update of its resources", async () => {
+      const pod = await lab().runPod();
+      const containerId = await pod.start({ image: wasmReference, command: ["/loop.wasm"] });
+      const linux = { memoryLimitInBytes: 50_003_968, cpuQuota: 50_000, cpuPeriod: 100_000 };
+      await lab().containerd.cri.runtime.updateContainerResources({ containerId, linux });
+      const pid = await pidOf(lab(), containerId);
+      const cgroup = readFileSync(`/proc/${pid}/cgroup`, "utf8");
+      const path = /^\d+:memory:(.*)$/m.exec(cgroup)?.[1];
+      const limit = path
+        ? readFileSync(join("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes"), "utf8")
+        : readFileSync(join("/sys/fs/cgroup", /^0::(.*)$/m.exec(cgroup)?.[1] ?? "", "memory.max"), "utf8");
+      assert.equal(Number(limit), linux.memoryLimitInBytes);
+      await pod.remove();
+    });
+
+    it("ends at once as often as one likes, many at a time, and leaves nothing", async () => {
+      const pods = await Promise.all(Array.from({ length: 10 }, () => lab().runPod()));
+      await Promise.all(
+        pods.map(async (pod) => {
+          for (const [module, status] of [
+            ["/hello.wasm", 0],
+            ["/exit.wasm", 42],
+          ] as const) {
+            const containerId = await pod.start({ image: wasmReference, command: [module] });
+            assert.equal(await exitCodeOf(pod, containerId), status);
+          }
+        }),
+      );
+      await Promise.all(pods.map((pod) => pod.remove()));
+    });
+
+    it("says which engine is missing, and where it was looked for", async () => {
+      const { options } = lab().sandboxer;
+      const configFile = join(lab().directory, "broken.toml");
+      writeFileSync(configFile, `engine = "${engine}"\n${engine} = "/nowhere/${engine}"\n`);
+      await lab().sandboxer.kill("SIGTERM");
+      const broken = new SandboxerProcess({ ...options, args: ["--config", configFile] });
+      await broken.start();
+      const { stderr } = await run("missing", [], "/hello.wasm");
+      await broken.kill("SIGTERM");
+      await lab().sandboxer.start();
+      assert.match(stderr, new RegExp(`the Wasm engine "/nowhere/${engine}" is not an executable file: install it`));
+    });
+  });
+}
+
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}
