@@ -4,7 +4,7 @@ import { invalidArgument } from "@kuasar/framework/error/sandbox-error";
 import { quote } from "@kuasar/framework/identifier/identifier";
 import { readSpec } from "@kuasar/framework/oci/read-spec";
 import type { OciSpec } from "@kuasar/framework/oci/spec";
-import { podFilesOf } from "@kuasar/framework/pause/pause-pods";
+import { podFilesOf, rememberStandIns } from "@kuasar/framework/pause/pause-pods";
 import { planFromSpec } from "@kuasar/framework/pause/plan-from-spec";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import type { Task } from "@kuasar/framework/task/task";
@@ -35,6 +35,7 @@ export async function createWasm(
 ): Promise<number> {
   const fromOptions = engineInOptions(sandbox, task);
   const facts = prepareSpec(task.bundle, podFilesOf(sandbox), undefined);
+  rememberStandIns(sandbox, facts.standIns);
   const spec = readSpec(task.bundle) as OciSpec;
   const entry = entryOf(spec.process?.args ?? []);
   if (entry === undefined) {
