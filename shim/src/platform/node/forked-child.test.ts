@@ -1,7 +1,7 @@
-import { readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { expect } from "chai";
 import { OPEN_FILES } from "./environment.ts";
-import { ChildError, CLONE_PARENT, forkChild, NAMESPACE_FLAGS } from "./forked-child.ts";
+import { ChildError, CLONE_PARENT, forkChild, forkHeldChild, NAMESPACE_FLAGS } from "./forked-child.ts";
 import * as sys from "./sys.ts";
 
 /** The child's output, and its exit status. */
@@ -52,6 +52,20 @@ describe("a child of a process of Node", () => {
     const { output } = await outcomeOf(() => shell("ulimit -Sn"));
     delete process.env[OPEN_FILES];
     expect(output).to.equal("123\n");
+  });
+
+  it("waits to become its program, if it is to be held, with nothing open but what it was left", async () => {
+    const [output, input] = sys.pipe();
+    const ours = sys.open("/dev/null", sys.O_RDONLY, 0);
+    const prepare = () => sys.dup2(input, 1);
+    const held = await forkHeldChild({ keep: [] }, prepare, () => shell("echo $WORD; exit 3"));
+    const open = readdirSync(`/proc/${held.pid}/fd`);
+    for (const fd of [input, ours]) sys.close(fd);
+    expect(open).to.not.include(String(ours));
+    await held.proceed();
+    expect(readFileSync(output, "utf8")).to.equal("said\n");
+    sys.close(output);
+    expect(await ended(held.pid)).to.equal(3);
   });
 
   it("tells which step failed, and leaves nothing behind", async () => {
