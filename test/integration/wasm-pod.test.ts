@@ -1,6 +1,7 @@
 import { firstLineOf } from "@kuasar/install/first-line-of";
 import { httpComponentAnswer } from "@kuasar/install/http-component";
 import type { Pod } from "@kuasar/install/pod";
+import { readProcess } from "@kuasar/install/process-table";
 import { waitUntil } from "@kuasar/install/wait-until";
 import { runtime } from "@kuasar/proto/cri";
 import { assert } from "chai";
@@ -116,6 +117,22 @@ for (const engine of wasmEngines) {
         const { stdout } = await waitUntil(again, { what: "the shim to reach its sandboxer again", timeoutMs: 5_000 });
         assert.equal(stdout, "hello from wasm\n");
         await pod.remove();
+      });
+
+      it("is ended wholly when its shim is killed: also a module that was not started yet", async () => {
+        const pod = await lab().runPod({ network: "cni" });
+        const pids = [await pidOf(lab(), await start(pod, "/loop.wasm"))];
+        const waiting = await pod.create({ image: wasmReference, command: ["/hello.wasm"] });
+        assert.equal((await pod.containerStatus(waiting)).state, runtime.v1.ContainerState.CONTAINER_CREATED);
+        process.kill(lab().shimOf(pod.id).pid, "SIGKILL");
+        const notReady = async () => (await pod.status()).state === runtime.v1.PodSandboxState.SANDBOX_NOTREADY;
+        if (runtimeCase.sandboxMode !== "shim") {
+          await waitUntil(notReady, { what: "containerd to notice", timeoutMs: 20_000 });
+        }
+        const gone = () => pids.every((pid) => readProcess(pid) === undefined);
+        await waitUntil(gone, { what: "the module's process to be gone", timeoutMs: 20_000 });
+        const removed = () => pod.remove().then(() => true);
+        await waitUntil(removed, { what: "the pod to be removed", timeoutMs: 20_000 });
       });
 
       if (engine === "wasmtime") {
