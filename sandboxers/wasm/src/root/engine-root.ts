@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { posix } from "node:path";
 import type { RootMount } from "@kuasar/framework/monitor/monitor";
 import type { OciMount, OciSpec } from "@kuasar/framework/oci/spec";
@@ -62,25 +62,38 @@ export function containerMounts(spec: OciSpec, rootfs: string): RootMount[] {
   ];
 }
 
-/** What the module is shown: the root, the working directory as ".", and every mount that is a folder. */
-export function preopenedFolders(spec: OciSpec, cwd: string): PreopenedFolder[] {
-  const folders = dataMounts(spec)
-    .filter((mount) => mount.type === "tmpfs" || isFolder(mount.source ?? ""))
-    .map((mount) => ({ destination: posix.resolve("/", mount.destination), readOnly: isReadOnly(mount) }));
-  const above = folders
-    .filter(({ destination }) => `${cwd}/`.startsWith(`${destination}/`))
-    .sort((a, b) => b.destination.length - a.destination.length);
+/**
+ * What the module is shown: the root, every mount that is a folder, and the working directory. WASI has none, and to
+ * the C library that modules are built with (wasi-libc) `/` and `.` are the same name, of which the later counts. So
+ * with a working directory the root's own folders are shown by their names, which are longer and so come first.
+ */
+export function preopenedFolders(spec: OciSpec, cwd: string, rootfs: string): PreopenedFolder[] {
   const rootReadOnly = spec.root?.readonly ?? false;
-  return [
-    { path: ROOTFS, name: "/", readOnly: rootReadOnly },
-    ...folders
-      // Command lines of engines have a colon between the names of a folder.
-      .filter(({ destination }) => !destination.includes(":"))
-      .map(({ destination, readOnly }) => ({ path: `${ROOTFS}${destination}`, name: destination, readOnly })),
-    ...(cwd === "/" || cwd.includes(":")
-      ? []
-      : [{ path: `${ROOTFS}${cwd}`, name: ".", readOnly: above[0]?.readOnly ?? rootReadOnly }]),
-  ];
+  const mounts = dataMounts(spec)
+    .filter((mount) => mount.type === "tmpfs" || isFolder(mount.source ?? ""))
+    .map((mount) => ({ name: posix.resolve("/", mount.destination), readOnly: isReadOnly(mount) }));
+  const ofRoot = cwd === "/" ? [] : foldersIn(rootfs).map((name) => ({ name: `/${name}`, readOnly: rootReadOnly }));
+  const unmounted = ofRoot.filter(({ name }) => !mounts.some((mount) => mount.name === name));
+  const above = mounts
+    .filter(({ name }) => `${cwd}/`.startsWith(`${name}/`))
+    .sort((a, b) => b.name.length - a.name.length);
+  const folders = [{ name: "/", readOnly: rootReadOnly }, ...unmounted, ...mounts].map(({ name, readOnly }) => ({
+    path: posix.join(ROOTFS, name),
+    name,
+    readOnly,
+  }));
+  if (cwd !== "/") {
+    folders.push({ path: posix.join(ROOTFS, cwd), name: ".", readOnly: above[0]?.readOnly ?? rootReadOnly });
+  }
+  // Command lines of engines have a colon between the names of a folder.
+  return folders.filter(({ path }) => !path.includes(":"));
+}
+
+/** Links are left out: an engine would follow them in its own root. */
+function foldersIn(path: string): string[] {
+  return readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
 }
 
 /** Volumes and files, but not what a Linux program would have: proc, sysfs, cgroups, devices. */

@@ -56,7 +56,7 @@ export function engineSpawnRequest(engine: EngineProcess): SpawnRequest {
     functionName: entry.functionName,
     args: entry.args,
     env: process.env ?? [],
-    folders: preopenedFolders(spec, cwd),
+    folders: preopenedFolders(spec, cwd, rootfsOf(task)),
     httpAddress: engine.httpAddress,
   });
   const oomScoreAdj = plan.oomScoreAdj;
