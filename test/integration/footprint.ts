@@ -6,6 +6,9 @@ import { hasEnded, processTable } from "@kuasar/install/process-table";
 import { shimSocketDirectory } from "@kuasar/install/remains";
 import type { Lab } from "./lab.ts";
 
+/** Of the wasm sandboxer: they are kept for the next pod. */
+const COMPILED_MODULES = ".modules";
+
 /**
  * Everything on this machine that belongs to a lab, a line for each thing, sorted: what pods must not leave behind.
  * Two footprints are equal when nothing came or went between them.
@@ -36,7 +39,11 @@ export async function footprint(lab: Lab): Promise<string[]> {
     ...linksOf(bridge).map((name) => `link ${name}`),
     ...addresses.map((address) => `CNI address ${address}`),
     ...deadShimSockets().map((path) => `socket without a listener ${path}`),
-    ...folders.flatMap((folder) => entries(folder).map((name) => `file ${join(folder, name)}`)),
+    ...folders.flatMap((folder) =>
+      entries(folder)
+        .filter((name) => name !== COMPILED_MODULES)
+        .map((name) => `file ${join(folder, name)}`),
+    ),
     ...namespaces.flatMap((name) => runcStates(name, lab)),
     ...snapshots.map((name) => `snapshot ${name}`),
   ].sort();

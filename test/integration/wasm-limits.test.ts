@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SandboxerProcess } from "@kuasar/install/sandboxer-process";
 import { waitUntil } from "@kuasar/install/wait-until";
@@ -21,7 +21,8 @@ for (const engine of wasmEngines) {
     afterEach(() => lab().assertNothingLeft());
 
     const compiledFolder = () => join(lab().sandboxDirectory ?? "", ".modules");
-    const compiledFiles = () => readdirSync(compiledFolder()).filter((name) => !name.endsWith(".sha256"));
+    const compiledFiles = () =>
+      (existsSync(compiledFolder()) ? readdirSync(compiledFolder()) : []).filter((name) => !name.endsWith(".sha256"));
     const run = (id: string, flags: readonly string[], ...command: string[]) =>
       lab().containerd.ctr(lab().ctrRunImageArgs(wasmReference, ["--rm", ...flags], id, ...command), { reject: false });
 
