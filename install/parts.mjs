@@ -27,7 +27,13 @@ export function sourceDirectory() {
 export function cacheDirectory() {
   if (process.env.KUASAR_CACHE) return resolve(process.env.KUASAR_CACHE);
   const sources = sourceDirectory();
-  return sources ? join(sources, ".cache") : join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "kuasar");
+  return sources ? join(sources, ".cache") : userCacheDirectory();
+}
+
+/** For what takes so long to make that a second checkout should not do it again: KUASAR_CACHE, else the user's cache. */
+function userCacheDirectory() {
+  if (process.env.KUASAR_CACHE) return resolve(process.env.KUASAR_CACHE);
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "kuasar");
 }
 
 /** The one folder below usr/lib that is named for the machine's architecture and holds the loader. */
@@ -140,8 +146,10 @@ export async function vmParts({ report = toStandardError } = {}) {
 
 /** The Wasm engines. Making Wasmtime takes minutes, once; a cached answer takes none. */
 export async function wasmParts({ report = toStandardError } = {}) {
-  const root = join(cacheDirectory(), "parts");
-  return { wasmedge: await wasmedgeProgram(root, report), wasmtime: await wasmtimeProgram(root, report) };
+  return {
+    wasmedge: await wasmedgeProgram(join(cacheDirectory(), "parts"), report),
+    wasmtime: await wasmtimeProgram(join(userCacheDirectory(), "parts"), report),
+  };
 }
 
 async function main([set, ...flags]) {
