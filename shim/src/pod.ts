@@ -111,7 +111,7 @@ export class Pod {
   shutdownAsked = false;
   /** Called when there is nothing left that the shim is for, or soon may be. */
   onUnused: () => void = () => {};
-  /** The pause container has been deleted. Containers outlive it; but those that have exited may never be asked for. */
+  /** The pause container has been deleted. Containers outlive it; but it may be that nobody asks for their end. */
   sandboxGone = false;
 
   constructor(
@@ -132,8 +132,12 @@ export class Pod {
   }
 
   get inUse(): boolean {
-    const counts = (task: PodTask) => !this.sandboxGone || !task.init.exit;
-    return this.sandboxApi || [...this.tasks.values()].some(counts);
+    return this.sandboxApi || this.tasks.size > 0;
+  }
+
+  /** Whatever tasks are left have ended, and containerd has removed their bundles: it will not ask for them. */
+  get forgotten(): boolean {
+    return !this.sandboxApi && [...this.tasks.values()].every(({ init, bundle }) => init.exit && !sys.stat(bundle));
   }
 
   add(task: PodTask): void {

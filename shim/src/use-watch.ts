@@ -7,21 +7,21 @@ const LOOK_MS = 5_000;
 const FORGOTTEN_AFTER_MS = 60_000;
 
 /**
- * Calls back when nobody has any use for the shim: it has no task, and its bundle is gone, or it has been so for a
- * minute. containerd was killed while it started the shim (issue 6860), or has given up on the Delete of its last task
- * before that was answered, and never calls Shutdown then (7496); connections may be open all the same.
+ * Calls back when nobody has any use for the shim: it has no task, or none that anybody will ask for, and its bundle is
+ * gone, or it has been so for a minute. containerd was killed while it started the shim (issue 6860), or has given up on
+ * the Delete of its last task before that was answered, and never calls Shutdown then (7496); connections may be open
+ * all the same.
  */
 export function watchUse(pod: Pod, bundle: string, onForgotten: () => void): void {
   let since = 0;
   const look = () => {
-    if (pod.inUse) since = sys.monotonicMs();
-    if (pod.inUse && !pod.sandboxGone) {
-      since = 0;
-    } else if (!pod.inUse && (!sys.stat(bundle) || sys.monotonicMs() - since >= FORGOTTEN_AFTER_MS)) {
+    if (!pod.forgotten) {
+      since = pod.sandboxGone ? sys.monotonicMs() : 0;
+    } else if (!sys.stat(bundle) || sys.monotonicMs() - since >= FORGOTTEN_AFTER_MS) {
       onForgotten();
-    } else {
-      startTimer(look, LOOK_MS);
+      return;
     }
+    if (since > 0) startTimer(look, LOOK_MS);
   };
   // While there are tasks nobody looks: an idle pod's shim shall sleep.
   const begin = () => {

@@ -36,6 +36,8 @@ export interface ChurnResult {
   readonly calls: Calls;
   readonly faults: FaultLog;
   readonly findings: Findings;
+  /** What was left and told of, a line for each thing. */
+  readonly left: ReadonlySet<string>;
   readonly tookMs: number;
 }
 
@@ -51,11 +53,11 @@ export async function churn(options: ChurnOptions, lab: Lab): Promise<ChurnResul
   const random = createRandom(options.seed);
   const injector = new Injector(lab, world, random.fork("faults"), findings);
   const run = { options, lab, random, world, exits, injector, parts: { cri, calls, findings, world } };
+  const left = new Set<string>();
   let containers = 0;
   try {
     await warmUp(run);
     const before = await traces(lab);
-    const left = new Set<string>();
     for (let first = 0; first < options.pods; first += options.round) {
       const last = Math.min(first + options.round, options.pods);
       const pods = await liveRound(run, first, last);
@@ -67,7 +69,7 @@ export async function churn(options: ChurnOptions, lab: Lab): Promise<ChurnResul
     await exits.close();
     cri.close();
   }
-  return { pods: options.pods, containers, calls, faults, findings, tookMs: Date.now() - began };
+  return { pods: options.pods, containers, calls, faults, findings, left, tookMs: Date.now() - began };
 }
 
 interface Run {

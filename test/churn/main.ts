@@ -48,8 +48,10 @@ async function main(flags: Flags): Promise<void> {
     onRound: (made) => say(`${made} pods\n`),
   };
   const lab = await Lab.start(runtimeCase);
+  let left: ReadonlySet<string> = new Set();
   try {
     const result = await churn(options, lab);
+    left = result.left;
     if (flags.logs) appendFileSync(join(flags.logs, "errors.log"), errorTexts(result));
     say(`\n${reportText(options, result)}`);
     if (result.findings.all.length > 0) process.exitCode = 1;
@@ -58,7 +60,8 @@ async function main(flags: Flags): Promise<void> {
       for (const name of POST_MORTEM)
         cpSync(join(lab.directory, name), join(flags.logs, name.replace("/", "-")), { force: true });
     }
-    await lab.stop();
+    // "socket PATH" is what the lab calls it.
+    await lab.stop((remains) => [...left].some((line) => line.endsWith(remains.split(" ").at(-1) ?? "")));
   }
 }
 
