@@ -36,7 +36,8 @@ for (const engine of wasmEngines) {
     });
 
     it("calls the function that is named", async () => {
-      assert.equal((await run("function", [], "/exit.wasm#called")).stdout, "called");
+      const { stdout, stderr } = await run("function", [], "/exit.wasm#called");
+      assert.equal(stdout, "called", stderr);
     });
 
     it("passes on standard input to its end", async () => {
