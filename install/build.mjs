@@ -29,6 +29,13 @@ const nativeSources = join(top, "shim", "native");
 const NATIVE_PROGRAMS = [
   { name: "containerd-shim-kuasar-v2", command: "shim/src/main.ts", server: "shim/src/server.ts" },
   { name: "kuasar-monitor", command: "shim/src/monitor/main.ts", server: "shim/src/monitor/server.ts" },
+  {
+    name: "vmm-task",
+    command: "sandboxers/vmm/guest/src/main.ts",
+    server: "sandboxers/vmm/guest/src/server.ts",
+    // A native module that no other program needs.
+    native: { module: "guest", source: "sandboxers/vmm/guest/native/guest.c" },
+  },
 ];
 
 // Upstream's runtime types, one a sandboxer: the shim reads the sandboxer from its own name.
@@ -40,6 +47,7 @@ const SANDBOXER_FLAGS = ["--max-semi-space-size=1", "--max-old-space-size=256", 
 const NODE_PROGRAMS = [
   { name: "runc-sandboxer", entry: "sandboxers/runc/src/main.ts", flags: SANDBOXER_FLAGS },
   { name: "wasm-sandboxer", entry: "sandboxers/wasm/src/main.ts", flags: SANDBOXER_FLAGS },
+  { name: "vmm-sandboxer", entry: "sandboxers/vmm/src/main.ts", flags: SANDBOXER_FLAGS },
   { name: "kuasar", entry: "install/src/main.ts", flags: ["--no-warnings"] },
 ];
 
@@ -52,8 +60,9 @@ const NODE_SHIM = {
 };
 
 /** Bytecode as C source, for one of a native program's two bundles: its command, and the server that it may become. */
-async function bundleNative(name, part, entry, { qjsc }) {
+async function bundleNative({ name, native }, part, entry, { qjsc }) {
   const bundle = join(work, `${name}-${part}.js`);
+  const modules = ["sys", ...(native ? [native.module] : [])];
   await build({
     entryPoints: [join(top, entry)],
     outfile: bundle,
@@ -63,23 +72,32 @@ async function bundleNative(name, part, entry, { qjsc }) {
     platform: "neutral",
     mainFields: ["main"],
     target: "es2022",
-    external: ["sys"],
+    external: modules,
     logLevel: "warning",
   });
   const code = join(work, `${name}-${part}.c`);
   const [loader, ...args] = qjsc;
   // -ss: without the source and without debug information, which would be kept in the memory of each process.
-  await run(loader, [...args, "-c", "-ss", "-m", "-M", "sys", "-N", `${part}_bytecode`, "-o", code, bundle]);
+  const known = modules.flatMap((module) => ["-M", module]);
+  await run(loader, [...args, "-c", "-ss", "-m", ...known, "-N", `${part}_bytecode`, "-o", code, bundle]);
   return code;
 }
 
-async function compileRuntime({ includeDir, gcc }) {
+function compileRuntime(parts) {
   const sources = readdirSync(nativeSources).filter((file) => file.endsWith(".c"));
+  return compile(
+    sources.map((file) => join(nativeSources, file)),
+    parts,
+  );
+}
+
+/** C sources to object files. */
+async function compile(sources, { includeDir, gcc }) {
   const flags = ["-O2", "-Wall", "-Werror", "-D_GNU_SOURCE", "-fno-plt", "-ffunction-sections", "-fdata-sections"];
   return Promise.all(
-    sources.map(async (file) => {
-      const object = join(work, `${file}.o`);
-      await run(gcc, [...flags, "-I", includeDir, "-c", join(nativeSources, file), "-o", object]);
+    sources.map(async (source) => {
+      const object = join(work, `${basename(source)}.o`);
+      await run(gcc, [...flags, "-I", includeDir, "-I", nativeSources, "-c", source, "-o", object]);
       return object;
     }),
   );
@@ -183,12 +201,13 @@ async function main() {
   const parts = await buildParts();
   const objects = await compileRuntime(parts);
   for (const program of NATIVE_PROGRAMS) {
-    const { name, command, server } = program;
+    const { name, command, server, native } = program;
     const code = [
-      await bundleNative(name, "command", command, parts),
-      await bundleNative(name, "server", server, parts),
+      await bundleNative(program, "command", command, parts),
+      await bundleNative(program, "server", server, parts),
     ];
-    await linkNative(name, code, objects, parts);
+    const own = native ? await compile([join(top, native.source)], parts) : [];
+    await linkNative(name, code, [...objects, ...own], parts);
     process.stderr.write(`dist/bin/${name}: ${statSync(join(bin, name)).size} bytes\n`);
   }
   for (const link of SHIM_LINKS) {

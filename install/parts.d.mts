@@ -53,3 +53,13 @@ export function buildParts(options?: PartsOptions): Promise<BuildParts>;
 export function labParts(options?: PartsOptions): Promise<LabParts>;
 export function vmParts(options?: PartsOptions): Promise<VmParts>;
 export function wasmParts(options?: PartsOptions): Promise<WasmParts>;
+
+export interface VmmParts {
+  readonly kernel: {
+    readonly image: string;
+    /** The folder lib/modules/RELEASE. */
+    readonly modules: string;
+  };
+}
+
+export function vmmParts(options?: PartsOptions): Promise<VmmParts>;

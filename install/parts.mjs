@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { debianMirrors } from "./parts/apt-sources.mjs";
+import { cloudKernel } from "./parts/cloud-kernel.mjs";
 import { runCommand } from "./parts/run-command.mjs";
 import { findProgram, installSystemParts, pathPart, programPart } from "./parts/system-packages.mjs";
 import { keyring, trixiePrefix } from "./parts/trixie-prefix.mjs";
@@ -150,6 +151,19 @@ export async function wasmParts({ report = toStandardError } = {}) {
     wasmedge: await wasmedgeProgram(join(cacheDirectory(), "parts"), report),
     wasmtime: await wasmtimeProgram(join(userCacheDirectory(), "parts"), report),
   };
+}
+
+/**
+ * What virtual machines need: the hypervisor, the file server of their shares, and a kernel. The machine's own packages
+ * may be of any age.
+ */
+export async function vmmParts({ report = toStandardError } = {}) {
+  const fileServers = ["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"];
+  await installSystemParts([programPart("qemu-system-x86", "qemu-system-x86_64")], report);
+  // Debian 12's QEMU brings it, later ones have it as a package.
+  const present = () => fileServers.some((path) => existsSync(path));
+  await installSystemParts([{ package: "virtiofsd", present }], report);
+  return { kernel: await cloudKernel(join(cacheDirectory(), "parts"), report) };
 }
 
 async function main([set, ...flags]) {

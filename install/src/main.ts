@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { demo, demoDown } from "./demo.ts";
 import { doctor } from "./doctor.ts";
+import { type GuestImageOptions, writeGuestImage } from "./guest-image.ts";
 import { type InstallOptions, install, uninstall } from "./installation.ts";
 
 const program = new Command("kuasar")
@@ -23,6 +24,17 @@ program
   .description("say what this machine has and lacks")
   .action(async () => {
     if (!(await doctor())) process.exitCode = 1;
+  });
+
+program
+  .command("guest-image")
+  .description("make the kernel and the initial ramdisk that virtual machines boot (vmlinuz and initrd.img)")
+  .option("--output <folder>", "where they go", "/usr/local/lib/kuasar/guest")
+  .option("--kernel <file>", "a kernel of your own, with --modules; else Debian's for the cloud is fetched")
+  .option("--modules <folder>", "that kernel's lib/modules/RELEASE")
+  .option("--oci-runtime <program>", "what runs containers in the guest: crun or runc", "crun")
+  .action(async (options: GuestImageOptions) => {
+    for (const line of await writeGuestImage(options)) process.stdout.write(`${line}\n`);
   });
 
 for (const [name, action, description] of [

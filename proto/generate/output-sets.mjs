@@ -27,6 +27,7 @@ export const outputSets = {
       "containerd.types.*",
       "containerd.v1.types.*",
       "google.rpc.Status",
+      "kuasar.guest.v1.*",
       "kuasar.monitor.v1.*",
       "runtime.v1.PodSandboxConfig",
       "runtimeoptions.v1.*",
@@ -41,7 +42,15 @@ export const outputSets = {
       ControllerService: "containerd.services.sandbox.v1.Controller",
       EventsService: "containerd.services.events.ttrpc.v1.Events",
       MonitorService: "kuasar.monitor.v1.Monitor",
+      GuestService: "kuasar.guest.v1.Guest",
     },
+  },
+  // What a virtual machine's vmm-task has beside the shim's set.
+  guest: {
+    codec: "table",
+    messages: ["kuasar.guest.v1.*", ...wellKnown],
+    definitions: "guest-definitions",
+    services: { GuestService: "kuasar.guest.v1.Guest" },
   },
   metrics: { codec: "static", messages: ["io.containerd.cgroups.*"], definitions: "", services: {} },
   cri: {

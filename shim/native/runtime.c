@@ -2,6 +2,7 @@
 // and the server that it may become, which lives as long as a pod. QuickJS, the module "sys", and main().
 #include "sys.h"
 
+#include "program_modules.h"
 #include "snapshot.h"
 
 #include <ctype.h>
@@ -186,7 +187,7 @@ static JSContext *prepare(enum bundle bundle, const uint8_t *bytecode, size_t si
     JS_AddIntrinsicTypedArrays(ctx);
     JS_AddIntrinsicPromise(ctx);
     *arena_root(arena) = ctx;
-    if (add_sys(ctx)) return NULL;
+    if (add_sys(ctx) || (add_program_modules && add_program_modules(ctx))) return NULL;
     // The bundle's modules only define things; what it does is its global function main().
     JSValue module = JS_ReadObject(ctx, bytecode, size, JS_READ_OBJ_BYTECODE);
     if (JS_IsException(module) || JS_ResolveModule(ctx, module) < 0) return fail(ctx), NULL;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -31,6 +32,8 @@ void *snapshot_address(enum bundle bundle) {
 static int open_snapshot(struct trailer *trailer) {
     struct stat status;
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    // The first process of a machine is there before /proc is: the path that it was executed by.
+    if (fd < 0) fd = open((const char *)getauxval(AT_EXECFN), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return -1;
     if (fstat(fd, &status) || status.st_size < (off_t)sizeof *trailer) goto none;
     if (pread(fd, trailer, sizeof *trailer, status.st_size - (off_t)sizeof *trailer) != sizeof *trailer) goto none;

@@ -1,5 +1,6 @@
 import { MonitorService } from "@kuasar/proto/shim-definitions";
 import { Code, type Server, StatusError } from "ttrpc-ts";
+import { createHeldFifos } from "./held-fifos.ts";
 import { mountAll, unmountAll } from "./mount.ts";
 import type { Process, ProcessTable } from "./process-table.ts";
 import { runCommand } from "./run.ts";
@@ -7,6 +8,7 @@ import { continueProcess, spawnProcess } from "./spawn.ts";
 
 /** Serves kuasar.monitor.v1.Monitor (proto/src/kuasar/monitor/v1/monitor.proto) over the table's processes. */
 export function registerMonitor(server: Server, table: ProcessTable): void {
+  const fifos = createHeldFifos();
   server.register(MonitorService, {
     spawn: async (request) => ({ pid: await spawnProcess(table, requireKey(request)) }),
     continue: async ({ key }) => {
@@ -48,8 +50,13 @@ export function registerMonitor(server: Server, table: ProcessTable): void {
       table.get(key).stdio?.closeStdin();
       return {};
     },
+    hold: (request) => {
+      fifos.hold(requireKey(request).key, request.fifos);
+      return {};
+    },
     release: ({ key }) => {
       table.release(key);
+      fifos.release(key);
       return {};
     },
     mount: async ({ mounts, target }) => {

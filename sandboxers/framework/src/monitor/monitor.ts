@@ -36,6 +36,8 @@ export interface Monitor {
   adopt(key: string, pid: number, startTime: number): Promise<void>;
   resize(key: string, width: number, height: number): Promise<void>;
   closeStdin(key: string): Promise<void>;
+  /** Keeps FIFOs open, both ends, until the key is released. */
+  hold(key: string, fifos: readonly string[]): Promise<void>;
   release(key: string): Promise<void>;
   mount(mounts: readonly Mount[], target: string): Promise<void>;
   unmount(target: string): Promise<void>;

@@ -84,6 +84,7 @@ export async function startFakeMonitor(path: string): Promise<FakeMonitor> {
       process.child.kill(signal);
       return {};
     },
+    hold: () => ({}),
     release({ key }) {
       processes.delete(key);
       released.push(key);

@@ -1,0 +1,99 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { findProgram } from "../parts/system-packages.mjs";
+import { vmmParts } from "../parts.mjs";
+import { type CpioEntry, cpioArchive } from "./cpio-archive.ts";
+import { kernelModules } from "./kernel-modules.ts";
+import { programPath } from "./programs.ts";
+
+export interface GuestImageParts {
+  /** lib/modules/RELEASE of the kernel that will boot it. */
+  readonly modules: string;
+  readonly vmmTask: string;
+  /** runc or crun, with the shared libraries that it is linked with. */
+  readonly ociRuntime: string;
+}
+
+export interface GuestImageOptions {
+  readonly output: string;
+  readonly kernel?: string;
+  readonly modules?: string;
+  readonly ociRuntime: string;
+}
+
+/** Writes vmlinuz and initrd.img, each whole or not at all; answers with what was written. */
+export async function writeGuestImage({ output, ociRuntime, kernel, modules }: GuestImageOptions): Promise<string[]> {
+  if ((kernel === undefined) !== (modules === undefined))
+    throw new Error("--kernel and --modules: expected both or none");
+  const from = kernel && modules ? { image: kernel, modules } : (await vmmParts()).kernel;
+  const runtime = findProgram(ociRuntime);
+  if (runtime === undefined) throw new Error(`--oci-runtime: ${ociRuntime} is not installed`);
+  const image = guestImage({ modules: from.modules, vmmTask: programPath("vmm-task"), ociRuntime: runtime });
+  mkdirSync(output, { recursive: true });
+  const written: string[] = [];
+  for (const [name, content] of [
+    ["vmlinuz", readFileSync(from.image)],
+    ["initrd.img", image],
+  ] as const) {
+    const path = join(output, name);
+    const unfinished = `${path}.${process.pid}`;
+    writeFileSync(unfinished, content);
+    renameSync(unfinished, path);
+    written.push(`${path}: ${content.length} bytes`);
+  }
+  return written;
+}
+
+// What a pod's machine has to do with: the disk, network, console, share and entropy of a virtual machine, overlay for
+// root file systems, and what a container's own network namespace may be made of.
+const MODULES = [
+  "virtio_pci",
+  "virtio_mmio",
+  "virtio_console",
+  "virtio_net",
+  "virtio_blk",
+  "virtiofs",
+  "virtio-rng",
+  "overlay",
+  "vmw_vsock_virtio_transport",
+];
+
+/** Where vmm-task (boot.ts) finds its root in the initial ramdisk. */
+const ROOT = "sysroot";
+
+/**
+ * The initial ramdisk of a pod's machine: vmm-task as its first process, the drivers, an OCI runtime with its
+ * libraries, and nothing else. The same parts give the same bytes.
+ */
+export function guestImage(parts: GuestImageParts): Buffer {
+  const entries: CpioEntry[] = [
+    // The kernel opens it for the first process, before that has mounted anything.
+    { path: "dev/console", mode: 0o020600, device: [5, 1] },
+    program(`${ROOT}/sbin/vmm-task`, parts.vmmTask),
+    program(`${ROOT}/bin/${ociRuntimeName(parts.ociRuntime)}`, parts.ociRuntime),
+    ...libraries(parts.ociRuntime).map((path) => program(`${ROOT}${path}`, path)),
+    ...["proc", "sys", "dev", "run", "tmp", "etc", "root"].map((path) => folder(`${ROOT}/${path}`)),
+  ];
+  const modules = kernelModules(parts.modules, MODULES);
+  for (const { name, content } of modules) {
+    entries.push({ path: `${ROOT}/lib/modules/${name}.ko`, mode: 0o100644, content });
+  }
+  const order = modules.map(({ name }) => `/lib/modules/${name}.ko\n`).join("");
+  entries.push({ path: `${ROOT}/lib/modules/order`, mode: 0o100644, content: Buffer.from(order) });
+  return cpioArchive(entries);
+}
+
+const folder = (path: string): CpioEntry => ({ path, mode: 0o040755 });
+const program = (path: string, from: string): CpioEntry => ({
+  path,
+  mode: 0o100755,
+  content: readFileSync(realpathSync(from)),
+});
+const ociRuntimeName = (path: string) => (realpathSync(path).endsWith("/crun") ? "crun" : "runc");
+
+/** The paths that the dynamic loader takes; ldd asks it. None for a static program. */
+function libraries(path: string): string[] {
+  const listed = execFileSync("ldd", [path], { encoding: "utf8" });
+  return [...listed.matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] as string);
+}

@@ -1,0 +1,146 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { kuasar } from "@kuasar/proto/containerd";
+import type { MessageType } from "@kuasar/proto/message-type";
+import { type Client, StatusError } from "ttrpc-ts";
+import { ErrorCode, errorText, isCode, SandboxError } from "../error/sandbox-error.ts";
+import { type Exit, now } from "../sandbox/exit.ts";
+import type { Monitor } from "./monitor.ts";
+
+const wire = kuasar.monitor.v1;
+const SERVICE = "kuasar.monitor.v1.Monitor";
+
+const CALL_TIMEOUT_MS = 10_000;
+// Mounts may wait for a disk.
+const MOUNT_TIMEOUT_MS = 60_000;
+const RETRY_MS = 50;
+const RETRY_MAX_MS = 2_000;
+// The monitor enforces the limit on a command; this side waits for it to say so.
+const RUN_GRACE_MS = 5_000;
+
+/** How a monitor is reached. */
+export interface MonitorLink {
+  /** For error texts. */
+  readonly address: string;
+  /** True once nobody has answered for so long that nobody will. */
+  readonly lost: boolean;
+  /** Settles once the link is lost, which is noticed without a call; never after `close`. */
+  readonly gone: Promise<void>;
+  /** Set by `close`. */
+  readonly closed: boolean;
+  /** The connection, made anew where there is none. UNAVAILABLE while nobody answers. */
+  connected(): Promise<Client>;
+  /** Looks now whether anybody answers; if not, the monitor is lost from here on. */
+  probe(): Promise<void>;
+  close(): void;
+}
+
+/** The monitor at the other end of a link. */
+export function createMonitorCalls(link: MonitorLink): Monitor {
+  async function call<F, M>(
+    method: string,
+    request: MessageType<F, unknown>,
+    fields: F,
+    response: { decode(bytes: Uint8Array): M },
+    timeoutMs: number | undefined,
+  ): Promise<M> {
+    const to = await link.connected();
+    let answer: Uint8Array;
+    try {
+      answer = await to.call(SERVICE, method, request.encode(fields), { timeoutMs });
+    } catch (error) {
+      throw asSandboxError(error);
+    }
+    return response.decode(answer);
+  }
+
+  // The answer is nothing, whatever bytes it has.
+  const empty = { decode: () => undefined };
+
+  return {
+    address: link.address,
+    gone: link.gone,
+
+    get lost() {
+      return link.lost;
+    },
+
+    warmUp() {
+      // Whoever calls next meets the same error.
+      link.connected().catch(() => {});
+    },
+
+    probe: () => link.probe(),
+
+    async spawn(request) {
+      const { pid } = await call("Spawn", wire.SpawnRequest, request, wire.SpawnResponse, MOUNT_TIMEOUT_MS);
+      return pid;
+    },
+
+    proceed: (key) => call("Continue", wire.ContinueRequest, { key }, empty, CALL_TIMEOUT_MS),
+
+    async run(request) {
+      const limit = request.timeoutMs === 0 ? undefined : request.timeoutMs + RUN_GRACE_MS;
+      return await call("Run", wire.RunRequest, request, wire.RunResponse, limit);
+    },
+
+    async cancel(owner) {
+      try {
+        await call("Cancel", wire.CancelRequest, { owner }, empty, CALL_TIMEOUT_MS);
+      } catch (error) {
+        if (!isCode(error, ErrorCode.UNIMPLEMENTED)) {
+          throw error;
+        }
+      }
+    },
+
+    async wait(key) {
+      for (let pauseMs = RETRY_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_MAX_MS)) {
+        const began = Date.now();
+        try {
+          const answer = await call("Wait", wire.WaitRequest, { key }, wire.WaitResponse, undefined);
+          return { pid: answer.pid, exit: exitOf(answer) };
+        } catch (error) {
+          if (!isCode(error, ErrorCode.UNAVAILABLE) || link.lost || link.closed) {
+            throw error;
+          }
+          if (Date.now() - began > RETRY_MAX_MS) {
+            pauseMs = RETRY_MS;
+          }
+        }
+        await sleep(pauseMs);
+      }
+    },
+
+    async list() {
+      const { processes } = await call("List", wire.ListRequest, {}, wire.ListResponse, CALL_TIMEOUT_MS);
+      return processes.map((process) => ({
+        key: process.key,
+        pid: process.pid,
+        ...(process.exited && { exit: exitOf(process) }),
+      }));
+    },
+
+    signal: (key, signal) => call("Signal", wire.SignalRequest, { key, signal }, empty, CALL_TIMEOUT_MS),
+    adopt: (key, pid, startTime) => call("Adopt", wire.AdoptRequest, { key, pid, startTime }, empty, CALL_TIMEOUT_MS),
+    resize: (key, width, height) => call("Resize", wire.ResizeRequest, { key, width, height }, empty, CALL_TIMEOUT_MS),
+    closeStdin: (key) => call("CloseStdin", wire.CloseStdinRequest, { key }, empty, CALL_TIMEOUT_MS),
+    hold: (key, fifos) => call("Hold", wire.HoldRequest, { key, fifos }, empty, CALL_TIMEOUT_MS),
+    release: (key) => call("Release", wire.ReleaseRequest, { key }, empty, CALL_TIMEOUT_MS),
+    mount: (mounts, target) => call("Mount", wire.MountRequest, { mounts, target }, empty, MOUNT_TIMEOUT_MS),
+    unmount: (target) => call("Unmount", wire.UnmountRequest, { target }, empty, MOUNT_TIMEOUT_MS),
+
+    close: () => link.close(),
+  };
+}
+
+function exitOf({ exitStatus, exitedAt }: { exitStatus: number; exitedAt?: Exit["at"] | null | undefined }): Exit {
+  return { status: exitStatus, at: exitedAt ? { seconds: exitedAt.seconds, nanos: exitedAt.nanos } : now() };
+}
+
+/** The same code and text, as this program's own error. */
+export function asSandboxError(error: unknown): SandboxError {
+  if (error instanceof StatusError && error.code !== 0) {
+    return new SandboxError(error.code as ErrorCode, error.message, { cause: error });
+  }
+  return new SandboxError(ErrorCode.INTERNAL, errorText(error), { cause: error });
+}

@@ -1,0 +1,148 @@
+// What only the first process of a virtual machine does, as the native module "guest".
+#include "sys.h"
+#include "program_modules.h"
+
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/vm_sockets.h>
+#include <stdio.h>
+#include <sys/reboot.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+// loadModule(path): a kernel module that is there already is no error.
+SYS_FUNCTION(load_module) {
+    SYS_STRING(path, 0);
+    JSValue result = JS_UNDEFINED;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST)) result = sys_throw(ctx, "finit_module", path);
+    if (fd >= 0) close(fd);
+    JS_FreeCString(ctx, path);
+    return result;
+}
+
+// netlink(request, length): one rtnetlink request with NLM_F_ACK, and the kernel's answer to it.
+SYS_FUNCTION(netlink) {
+    size_t length;
+    JSValue zero = JS_NewInt32(ctx, 0);
+    uint8_t *request = sys_bytes(ctx, argv[0], zero, argv[1], &length);
+    if (!request) return JS_EXCEPTION;
+    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+    struct nlmsghdr *header;
+    uint8_t answer[8192];
+    ssize_t got = -1;
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (fd >= 0 && sendto(fd, request, length, 0, (struct sockaddr *)&kernel, sizeof kernel) == (ssize_t)length) {
+        got = recv(fd, answer, sizeof answer, 0);
+    }
+    int number = errno;
+    if (fd >= 0) close(fd);
+    errno = number;
+    if (got < (ssize_t)sizeof *header) return sys_throw(ctx, "netlink", NULL);
+    header = (struct nlmsghdr *)answer;
+    if (header->nlmsg_type == NLMSG_ERROR) {
+        errno = -((struct nlmsgerr *)NLMSG_DATA(header))->error;
+        if (errno) return sys_throw(ctx, "netlink", NULL);
+    }
+    return JS_NewArrayBufferCopy(ctx, answer, (size_t)got);
+}
+
+// makeFifo(path, mode)
+SYS_FUNCTION(make_fifo) {
+    SYS_STRING(path, 0);
+    SYS_INT(mode, 1);
+    JSValue result = mkfifo(path, (mode_t)mode) ? sys_throw(ctx, "mkfifo", path) : JS_UNDEFINED;
+    JS_FreeCString(ctx, path);
+    return result;
+}
+
+// chroot(path)
+SYS_FUNCTION(change_root) {
+    SYS_STRING(path, 0);
+    JSValue result = chroot(path) ? sys_throw(ctx, "chroot", path) : JS_UNDEFINED;
+    JS_FreeCString(ctx, path);
+    return result;
+}
+
+// link(target, path): a symbolic link.
+SYS_FUNCTION(make_link) {
+    SYS_STRING(target, 0);
+    SYS_STRING(path, 1);
+    JSValue result = symlink(target, path) ? sys_throw(ctx, "symlink", path) : JS_UNDEFINED;
+    JS_FreeCString(ctx, target);
+    JS_FreeCString(ctx, path);
+    return result;
+}
+
+// removePath(path): a file or an empty folder.
+SYS_FUNCTION(remove_path) {
+    SYS_STRING(path, 0);
+    JSValue result = remove(path) ? sys_throw(ctx, "remove", path) : JS_UNDEFINED;
+    JS_FreeCString(ctx, path);
+    return result;
+}
+
+// setClock(seconds, nanoseconds) since 1970.
+SYS_FUNCTION(set_clock) {
+    int64_t seconds, nanoseconds;
+    if (JS_ToInt64(ctx, &seconds, argv[0]) || JS_ToInt64(ctx, &nanoseconds, argv[1])) return JS_EXCEPTION;
+    struct timespec now = {.tv_sec = seconds, .tv_nsec = nanoseconds};
+    return clock_settime(CLOCK_REALTIME, &now) ? sys_throw(ctx, "clock_settime", NULL) : JS_UNDEFINED;
+}
+
+// listenVsock(port): a listening socket for the host's connections, non-blocking.
+SYS_FUNCTION(listen_vsock) {
+    SYS_INT(port, 0);
+    struct sockaddr_vm address = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = (unsigned)port};
+    int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return sys_throw(ctx, "socket", "vsock");
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 16)) {
+        JSValue error = sys_throw(ctx, "listen", "vsock");
+        close(fd);
+        return error;
+    }
+    return JS_NewInt32(ctx, fd);
+}
+
+// measureTscKhz(): of the processor's time stamp counter, in 1,000 counts a second; 0 where there is none.
+SYS_FUNCTION(measure_tsc_khz) {
+#ifdef __x86_64__
+    struct timespec from, to, pause = {.tv_nsec = 20000000};
+    clock_gettime(CLOCK_MONOTONIC_RAW, &from);
+    uint64_t first = __builtin_ia32_rdtsc();
+    nanosleep(&pause, NULL);
+    clock_gettime(CLOCK_MONOTONIC_RAW, &to);
+    uint64_t counts = __builtin_ia32_rdtsc() - first;
+    int64_t nanoseconds = (to.tv_sec - from.tv_sec) * 1000000000 + to.tv_nsec - from.tv_nsec;
+    return JS_NewInt64(ctx, (int64_t)((double)counts * 1e6 / (double)nanoseconds));
+#else
+    return JS_NewInt32(ctx, 0);
+#endif
+}
+
+// powerOff(): the end of the virtual machine.
+SYS_FUNCTION(power_off) {
+    sync();
+    return reboot(RB_POWER_OFF) ? sys_throw(ctx, "reboot", NULL) : JS_UNDEFINED;
+}
+
+static const JSCFunctionListEntry functions[] = {
+    JS_CFUNC_DEF("loadModule", 1, load_module), JS_CFUNC_DEF("netlink", 2, netlink),
+    JS_CFUNC_DEF("makeFifo", 2, make_fifo),     JS_CFUNC_DEF("chroot", 1, change_root),
+    JS_CFUNC_DEF("link", 2, make_link),         JS_CFUNC_DEF("removePath", 1, remove_path),
+    JS_CFUNC_DEF("setClock", 2, set_clock),
+    JS_CFUNC_DEF("listenVsock", 1, listen_vsock), JS_CFUNC_DEF("powerOff", 0, power_off),
+    JS_CFUNC_DEF("measureTscKhz", 0, measure_tsc_khz),
+};
+#define COUNT (sizeof functions / sizeof *functions)
+
+static int init(JSContext *ctx, JSModuleDef *module) {
+    return JS_SetModuleExportList(ctx, module, functions, COUNT);
+}
+
+int add_program_modules(JSContext *ctx) {
+    JSModuleDef *module = JS_NewCModule(ctx, "guest", init);
+    return module ? JS_AddModuleExportList(ctx, module, functions, COUNT) : -1;
+}

@@ -1,0 +1,17 @@
+/** The native module of native/guest.c: what the first process of a virtual machine needs. A failed call throws a SysError. */
+declare module "guest" {
+  export function loadModule(path: string): void;
+  /** One rtnetlink request (with NLM_F_ACK) of so many bytes, and the kernel's answer. */
+  export function netlink(request: ArrayBuffer, length: number): ArrayBuffer;
+  export function makeFifo(path: string, mode: number): void;
+  export function chroot(path: string): void;
+  /** A symbolic link. */
+  export function link(target: string, path: string): void;
+  /** A file or an empty folder. */
+  export function removePath(path: string): void;
+  export function setClock(seconds: number, nanoseconds: number): void;
+  export function listenVsock(port: number): number;
+  /** Of the processor's time stamp counter; 0 where there is none. */
+  export function measureTscKhz(): number;
+  export function powerOff(): void;
+}

@@ -1,0 +1,31 @@
+import "@kuasar/shim/platform/globals";
+import { VERSION } from "@kuasar/shim/version";
+import { measureTscKhz, powerOff } from "guest";
+import * as sys from "sys";
+import { boot, bootParameter } from "./boot.ts";
+
+/** vmm-task: the first process of a pod's virtual machine. Elsewhere it says what it is, or, with
+ * --tsc-khz, how fast the machine's time stamp counter runs. */
+function main(): never {
+  if (sys.getpid() !== 1) {
+    const asked = sys.arguments()[1] === "--tsc-khz";
+    say(1, asked ? `${measureTscKhz()}\n` : `vmm-task ${VERSION}: the first process of a virtual machine\n`);
+    sys.exit(0);
+  }
+  try {
+    boot();
+    sys.becomeServer(JSON.stringify({ channel: bootParameter("channel") ?? "virtio:kuasar" }));
+  } catch (error) {
+    // The console is what is looked at when a machine does not come up.
+    say(2, `vmm-task: ${(error as Error).message}\n`);
+    powerOff();
+    sys.exit(1);
+  }
+}
+
+function say(fd: number, text: string): void {
+  const bytes = sys.encodeUtf8(text);
+  sys.write(fd, bytes, 0, bytes.byteLength);
+}
+
+Object.assign(globalThis, { main });

@@ -1,0 +1,47 @@
+import { GuestService } from "@kuasar/proto/guest-definitions";
+import { powerOff, setClock } from "guest";
+import type { Server } from "ttrpc-ts";
+import { configure, describeMachine } from "./configure.ts";
+import { readFiles, removeAll, writeFiles } from "./guest-files.ts";
+import type { GuestIo } from "./guest-io.ts";
+import { waitForOom } from "./oom.ts";
+
+/** Serves kuasar.guest.v1.Guest (proto/src/kuasar/guest/v1/guest.proto). */
+export function registerGuest(server: Server, io: GuestIo): void {
+  let configured = false;
+  server.register(GuestService, {
+    configure: (request) => {
+      if (!configured) configure(request);
+      configured = true;
+      return describeMachine();
+    },
+    openIo: ({ key, stdin, stdout, stderr }) => io.open({ key, stdin, stdout, stderr }),
+    readOutput: ({ key, fd, offset, limit }) => io.read(key, fd, offset, limit),
+    writeInput: async ({ key, offset, data }) => {
+      await io.write(key, offset, data);
+      return {};
+    },
+    closeIo: ({ key }) => {
+      io.close(key);
+      return {};
+    },
+    writeFiles: ({ files }) => {
+      writeFiles(files);
+      return {};
+    },
+    readFiles: ({ paths }) => ({ files: readFiles(paths) }),
+    remove: ({ paths }) => {
+      removeAll(paths);
+      return {};
+    },
+    waitForOom: async ({ cgroup, count }) => ({ count: await waitForOom(cgroup, count) }),
+    setClock: ({ now }) => {
+      if (now) setClock(now.seconds, now.nanos);
+      return {};
+    },
+    powerOff: () => {
+      powerOff();
+      return {};
+    },
+  });
+}

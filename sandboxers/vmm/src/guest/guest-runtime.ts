@@ -1,0 +1,107 @@
+import { unknown } from "@kuasar/framework/error/sandbox-error";
+import type { RunRequest, Stdio } from "@kuasar/framework/monitor/monitor";
+import type { Guest } from "./guest.ts";
+
+const BUNDLES = "/run/kuasar/bundles";
+const ROOT = "/run/kuasar/runtime";
+const PROGRAM = "/bin/crun";
+const ENVIRONMENT = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"];
+const DELETE_TIMEOUT_MS = 60_000;
+
+/** The OCI runtime in the guest, whose files are the guest's. Everything throws SandboxError, with the runtime's words. */
+export interface GuestRuntime {
+  create(id: string, spec: unknown, stdio: Stdio, timeoutMs: number): Promise<void>;
+  start(id: string, timeoutMs: number): Promise<void>;
+  exec(id: string, execId: string, process: unknown, stdio: Stdio, timeoutMs: number): Promise<void>;
+  delete(id: string, force: boolean): Promise<void>;
+  pause(id: string, timeoutMs: number): Promise<void>;
+  resume(id: string, timeoutMs: number): Promise<void>;
+  update(id: string, resources: unknown, timeoutMs: number): Promise<void>;
+  /** Signals every process of the container. */
+  killAll(id: string, signal: number): Promise<void>;
+}
+
+export function createGuestRuntime(guest: Guest): GuestRuntime {
+  const bundle = (id: string) => `${BUNDLES}/${id}`;
+  const log = (id: string) => `${bundle(id)}/log.json`;
+  const file = (path: string, content: unknown) => ({
+    path,
+    content: Buffer.from(JSON.stringify(content)),
+    mode: 0o600,
+  });
+
+  async function run(
+    what: string,
+    id: string,
+    command: readonly string[],
+    rest: Partial<RunRequest> & { timeoutMs: number },
+  ) {
+    const argv = [PROGRAM, "--root", ROOT, "--log", log(id), "--log-format", "json", ...command];
+    const { exitStatus, stderr } = await guest.processes.run({ argv, env: ENVIRONMENT, cwd: "/", owner: id, ...rest });
+    if (exitStatus === 0) return;
+    const logged = (await guest.readFiles([log(id)])).get(log(id)) ?? "";
+    throw unknown(
+      `${what}: ${lastError(logged) || Buffer.from(stderr).toString().trim() || `exit status ${exitStatus}`}`,
+    );
+  }
+
+  return {
+    async create(id, spec, stdio, timeoutMs) {
+      await guest.writeFiles([file(`${bundle(id)}/config.json`, spec)]);
+      const pidFile = `${bundle(id)}/init.pid`;
+      const command = ["create", "--bundle", bundle(id), "--pid-file", pidFile, ...consoleArgs(stdio), id];
+      await run("OCI runtime create failed", id, command, { stdio, key: id, pidFile, timeoutMs });
+    },
+    start: (id, timeoutMs) => run("OCI runtime start failed", id, ["start", id], { timeoutMs }),
+    async exec(id, execId, process, stdio, timeoutMs) {
+      const processFile = `${bundle(id)}/${execId}.json`;
+      const pidFile = `${bundle(id)}/${execId}.pid`;
+      await guest.writeFiles([file(processFile, process)]);
+      const command = ["exec", "--process", processFile, "--detach", "--pid-file", pidFile, ...consoleArgs(stdio), id];
+      try {
+        await run("OCI runtime exec failed", id, command, { stdio, key: `${id}/${execId}`, pidFile, timeoutMs });
+      } finally {
+        await guest.remove([processFile, pidFile]);
+      }
+    },
+    async delete(id, force) {
+      try {
+        await run("failed to delete task", id, ["delete", ...(force ? ["--force"] : []), id], {
+          timeoutMs: DELETE_TIMEOUT_MS,
+        });
+      } catch (error) {
+        if (!/does not exist|No such file/i.test((error as Error).message)) throw error;
+      }
+      await guest.remove(["config.json", "log.json", "init.pid"].map((name) => `${bundle(id)}/${name}`));
+      await guest.remove([bundle(id)]);
+    },
+    pause: (id, timeoutMs) => run("OCI runtime pause failed", id, ["pause", id], { timeoutMs }),
+    resume: (id, timeoutMs) => run("OCI runtime resume failed", id, ["resume", id], { timeoutMs }),
+    async update(id, resources, timeoutMs) {
+      const path = `${bundle(id)}/update.json`;
+      await guest.writeFiles([file(path, resources)]);
+      try {
+        await run("OCI runtime update failed", id, ["update", "--resources", path, id], { timeoutMs });
+      } finally {
+        await guest.remove([path]);
+      }
+    },
+    killAll: (id, signal) =>
+      run("OCI runtime kill failed", id, ["kill", "--all", id, String(signal)], { timeoutMs: DELETE_TIMEOUT_MS }),
+  };
+}
+
+const consoleArgs = (stdio: Stdio) => (stdio.terminal ? ["--console-socket", stdio.consoleSocket] : []);
+
+/** The last error of a log of JSON lines; "" if there is none. */
+function lastError(text: string): string {
+  for (const line of text.split("\n").reverse()) {
+    try {
+      const entry = JSON.parse(line) as { level?: unknown; msg?: unknown } | null;
+      if (entry?.level === "error" && typeof entry.msg === "string") return entry.msg.trim();
+    } catch {
+      // A line cut short.
+    }
+  }
+  return "";
+}

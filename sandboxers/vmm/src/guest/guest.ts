@@ -1,0 +1,97 @@
+import type { Monitor } from "@kuasar/framework/monitor/monitor";
+import { asSandboxError, createMonitorCalls } from "@kuasar/framework/monitor/monitor-calls";
+import { kuasar } from "@kuasar/proto/containerd";
+import { GuestService } from "@kuasar/proto/definitions";
+import type { AgentAddress } from "../hypervisor/hypervisor.ts";
+import { createGuestLink } from "./guest-link.ts";
+
+const wire = kuasar.guest.v1;
+const CALL_TIMEOUT_MS = 10_000;
+/** A process may write nothing, or take nothing, for as long as it likes. */
+const NO_LIMIT = 0;
+
+export type Machine = kuasar.guest.v1.ConfigureResponse;
+export type ConfigureRequest = kuasar.guest.v1.IConfigureRequest;
+export interface GuestFile {
+  readonly path: string;
+  readonly content: Uint8Array;
+  readonly mode: number;
+}
+
+/**
+ * vmm-task in a pod's machine: its processes, as a monitor, and what is in it. What comes from there was said by somebody
+ * who may have been taken over: sizes are bounded by the protocol, and nothing of it is a path or a name on the host.
+ * Contract: `kuasar/guest/v1/guest.proto`.
+ */
+export interface Guest {
+  readonly processes: Monitor;
+  /** Answers once the machine has booted and been set up, or with what it failed at. */
+  configure(request: ConfigureRequest, timeoutMs: number): Promise<Machine>;
+  openIo(
+    key: string,
+    wanted: { stdin: boolean; stdout: boolean; stderr: boolean },
+  ): Promise<{ stdin: string; stdout: string; stderr: string }>;
+  /** What a process wrote, from the offset on; waits for some. */
+  readOutput(key: string, fd: 1 | 2, offset: number, limit: number): Promise<{ data: Uint8Array; end: boolean }>;
+  writeInput(key: string, offset: number, data: Uint8Array): Promise<void>;
+  closeIo(key: string): Promise<void>;
+  writeFiles(files: readonly GuestFile[]): Promise<void>;
+  /** By path; those that there are. */
+  readFiles(paths: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  remove(paths: readonly string[]): Promise<void>;
+  powerOff(): Promise<void>;
+  close(): void;
+}
+
+export function connectGuest(address: AgentAddress): Guest {
+  const link = createGuestLink(address);
+
+  async function call<I, O>(
+    name: string,
+    input: { encode(message: I): Uint8Array },
+    request: I,
+    output: { decode(bytes: Uint8Array): O },
+    timeoutMs = CALL_TIMEOUT_MS,
+  ): Promise<O> {
+    const client = await link.connected();
+    try {
+      return output.decode(
+        await client.call(GuestService.name, name, input.encode(request), {
+          ...(timeoutMs !== NO_LIMIT && { timeoutMs }),
+        }),
+      );
+    } catch (error) {
+      throw asSandboxError(error);
+    }
+  }
+  const nothing = { decode: () => undefined };
+
+  return {
+    processes: createMonitorCalls(link),
+    async configure(request, timeoutMs) {
+      const until = Date.now() + timeoutMs;
+      await link.reached(timeoutMs);
+      return await call(
+        "Configure",
+        wire.ConfigureRequest,
+        request,
+        wire.ConfigureResponse,
+        Math.max(1000, until - Date.now()),
+      );
+    },
+    openIo: (key, wanted) => call("OpenIo", wire.OpenIoRequest, { key, ...wanted }, wire.OpenIoResponse),
+    readOutput: (key, fd, offset, limit) =>
+      call("ReadOutput", wire.ReadOutputRequest, { key, fd, offset, limit }, wire.ReadOutputResponse, NO_LIMIT),
+    writeInput: (key, offset, data) =>
+      call("WriteInput", wire.WriteInputRequest, { key, offset, data }, nothing, NO_LIMIT),
+    closeIo: (key) => call("CloseIo", wire.CloseIoRequest, { key }, nothing),
+    writeFiles: (files) => call("WriteFiles", wire.WriteFilesRequest, { files }, nothing),
+    async readFiles(paths) {
+      const { files } = await call("ReadFiles", wire.ReadFilesRequest, { paths }, wire.ReadFilesResponse);
+      return new Map(files.map(({ path, content }) => [path, Buffer.from(content).toString()]));
+    },
+    remove: (paths) => call("Remove", wire.RemoveRequest, { paths }, nothing),
+    powerOff: () => call("PowerOff", { encode: () => new Uint8Array(0) }, {}, nothing, 1000),
+    close: () => link.close(),
+  };
+}

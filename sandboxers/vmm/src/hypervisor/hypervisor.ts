@@ -1,0 +1,70 @@
+/** What a machine is made of, in the words of no hypervisor in particular. Paths are the host's. */
+export interface MachinePlan {
+  /** For the hypervisor's own titles; the sandbox's id. */
+  readonly name: string;
+  /** For sockets and logs of this machine only. */
+  readonly directory: string;
+  readonly kernel: string;
+  readonly initrd: string;
+  readonly kernelParameters: readonly string[];
+  readonly vcpus: number;
+  readonly memoryMiB: number;
+  readonly interfaces: readonly TapInterface[];
+  /** Folders that the guest mounts by their tags. */
+  readonly shares: readonly SharedFolder[];
+  /** Block devices, there from the start. */
+  readonly drives: readonly Drive[];
+}
+
+export interface TapInterface {
+  /** The tap device, in the network namespace that the hypervisor runs in. */
+  readonly tap: string;
+  readonly mac: string;
+}
+
+export interface SharedFolder {
+  readonly tag: string;
+  /** Where the share's file server (vhost-user) listens. */
+  readonly socket: string;
+}
+
+export interface Drive {
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
+/** How a machine of a plan comes to be. */
+export interface Launch {
+  readonly argv: readonly string[];
+  /** What the guest is told on its kernel's command line of the channel to the host: `virtio:NAME`, `vsock:PORT`. */
+  readonly channel: string;
+  readonly agent: AgentAddress;
+  /** The guest's console, for the post-mortem. */
+  readonly console: string;
+}
+
+/** Where the host finds vmm-task. */
+export type AgentAddress =
+  | { readonly kind: "unix"; readonly path: string }
+  /** A unix socket on which `CONNECT port` leads to the guest's vsock port: Cloud Hypervisor's and Firecracker's. */
+  | { readonly kind: "hybrid-vsock"; readonly path: string; readonly port: number };
+
+/** What a hypervisor can do beyond starting a machine; whoever wants to know asks here. */
+export interface Capabilities {
+  /** Folders of the host in the guest (virtio-fs). */
+  readonly sharedFolders: boolean;
+  /** Machines stand still and go on. */
+  readonly pause: boolean;
+  /** Why machines are slow here; "" where the hardware helps. */
+  readonly emulated: string;
+}
+
+/** One of the programs that run virtual machines. The process itself is started and watched by the pod's monitor. */
+export interface Hypervisor {
+  readonly name: string;
+  /** FAILED_PRECONDITION if the program, or what it needs of this host, is not there. */
+  capabilities(): Capabilities;
+  launch(plan: MachinePlan): Launch;
+  pause(directory: string): Promise<void>;
+  resume(directory: string): Promise<void>;
+}

@@ -1,0 +1,25 @@
+import { createHash } from "node:crypto";
+import { rm, rmdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { errno } from "@kuasar/framework/error/sandbox-error";
+import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
+
+// A name with a leading dot is no namespace.
+const FOLDER = ".machines";
+
+/** For a machine's sockets and logs. Its path is short, whatever the sandbox is called: a socket's has 108 bytes. */
+export function machineFolder({ key, directory }: Sandbox): string {
+  const name = createHash("sha256").update(key).digest("hex").slice(0, 16);
+  return join(dirname(dirname(directory)), FOLDER, name);
+}
+
+export async function removeMachineFolder(sandbox: Sandbox): Promise<void> {
+  const folder = machineFolder(sandbox);
+  await rm(folder, { recursive: true, force: true });
+  try {
+    await rmdir(dirname(folder));
+  } catch (error) {
+    // Other machines are in it, or another has just been the last.
+    if (!["ENOTEMPTY", "ENOENT"].includes(errno(error) ?? "")) throw error;
+  }
+}

@@ -1,0 +1,40 @@
+import { unavailable } from "@kuasar/framework/error/sandbox-error";
+import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
+import { connectGuest, type Guest } from "../guest/guest.ts";
+import type { AgentAddress } from "../hypervisor/hypervisor.ts";
+import type { StdioPump } from "../task/stdio-pump.ts";
+
+/** The machine of a pod as it runs: what this process has of it, all of which can be had again from the record. */
+export interface RunningMachine {
+  readonly guest: Guest;
+  /** By processes' keys. */
+  readonly pumps: Map<string, StdioPump>;
+}
+
+export interface Machines {
+  /** UNAVAILABLE for a pod whose machine has not been started. */
+  of(sandbox: Sandbox): RunningMachine;
+  forget(sandbox: Sandbox): void;
+}
+
+export function createMachines(): Machines {
+  const machines = new Map<string, RunningMachine>();
+  return {
+    of(sandbox) {
+      const known = machines.get(sandbox.key);
+      if (known) return known;
+      const agent = sandbox.record.engine.agent as AgentAddress | undefined;
+      if (!agent) throw unavailable(`sandbox ${sandbox.id} has no machine`);
+      const machine = { guest: connectGuest(agent), pumps: new Map<string, StdioPump>() };
+      machines.set(sandbox.key, machine);
+      return machine;
+    },
+    forget({ key }) {
+      const machine = machines.get(key);
+      if (!machine) return;
+      machines.delete(key);
+      for (const pump of machine.pumps.values()) pump.close();
+      machine.guest.close();
+    },
+  };
+}

@@ -1,0 +1,16 @@
+import { dirname, join } from "node:path";
+import { runSandboxer } from "@kuasar/framework/server/sandboxer-program";
+import { checkVmmConfig, VMM_CONFIG_DEFAULTS } from "./config.ts";
+import { VERSION } from "./version.ts";
+import { createVmmSandboxer } from "./vmm-sandboxer.ts";
+
+const programs = join(dirname(process.argv[1] ?? "/"), "..", "bin");
+
+await runSandboxer({
+  name: "vmm-sandboxer",
+  version: VERSION,
+  listen: "/run/vmm-sandboxer.sock",
+  dir: "/run/kuasar-vmm",
+  configDefaults: VMM_CONFIG_DEFAULTS,
+  create: (config, log) => createVmmSandboxer(checkVmmConfig(config), join(programs, "vmm-task"), log),
+});

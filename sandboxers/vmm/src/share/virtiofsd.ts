@@ -1,0 +1,64 @@
+import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { failedPrecondition, unavailable } from "@kuasar/framework/error/sandbox-error";
+import type { Monitor } from "@kuasar/framework/monitor/monitor";
+import { findProgram } from "@kuasar/framework/proc/find-program";
+
+export const VIRTIOFSD_KEY = "virtiofsd";
+/** Debian 13's and Debian 12's. */
+const PLACES = ["virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"];
+const READY_MS = 5_000;
+const POLL_MS = 2;
+
+/** The file server of a machine's share, on a socket that the hypervisor then connects to. */
+export async function startVirtiofsd(
+  monitor: Monitor,
+  {
+    program,
+    socket,
+    folder,
+    log,
+    cgroupProcs,
+  }: { program: string; socket: string; folder: string; log: string; cgroupProcs: readonly string[] },
+): Promise<void> {
+  const found = (program === "" ? PLACES : [program])
+    .map((name) => findProgram(name))
+    .find((path) => path !== undefined);
+  if (found === undefined)
+    throw failedPrecondition(
+      `the share's file server ${program || "virtiofsd"} is not an executable file: install virtiofsd, or set "virtiofsd_path"`,
+    );
+  await monitor.spawn({
+    key: VIRTIOFSD_KEY,
+    argv: [found, ...arguments_(found, socket, folder)],
+    env: [],
+    cwd: "/",
+    stdio: { stdin: "", stdout: log, stderr: log, terminal: false, consoleSocket: "", uid: 0, gid: 0 },
+    namespaces: [],
+    uidMappings: [],
+    gidMappings: [],
+    cgroupProcs,
+    hostname: "",
+    domainname: "",
+    sysctls: {},
+    emptyRoot: false,
+    parentDeathSignal: 9,
+  });
+  for (const until = Date.now() + READY_MS; !existsSync(socket); await sleep(POLL_MS)) {
+    if (Date.now() > until) throw unavailable(`${found} does not serve ${socket}; its log is ${log}`);
+  }
+}
+
+/** QEMU's own of before 8.0, and the one that is a project of its own since. */
+function arguments_(program: string, socket: string, folder: string): string[] {
+  return program.startsWith("/usr/lib/qemu/")
+    ? ["-f", `--socket-path=${socket}`, "-o", `source=${folder}`, "-o", "sandbox=chroot,cache=auto,xattr"]
+    : [
+        `--socket-path=${socket}`,
+        `--shared-dir=${folder}`,
+        "--sandbox=chroot",
+        "--cache=auto",
+        "--xattr",
+        "--announce-submounts",
+      ];
+}

@@ -1,0 +1,229 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { metricsV2 } from "@kuasar/framework/cgroup/stats-v2";
+import { ErrorCode, invalidArgument, isCode, notFound, SandboxError } from "@kuasar/framework/error/sandbox-error";
+import type { Logger } from "@kuasar/framework/log/logger";
+import type { Stdio } from "@kuasar/framework/monitor/monitor";
+import { readSpec } from "@kuasar/framework/oci/read-spec";
+import type { OciSpec } from "@kuasar/framework/oci/spec";
+import { podFilesOf, rememberStandIns } from "@kuasar/framework/pause/pause-pods";
+import { repairMountSources, standInsOf } from "@kuasar/framework/pod-files/mount-sources";
+import { now } from "@kuasar/framework/sandbox/exit";
+import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
+import type { Task } from "@kuasar/framework/task/task";
+import type { TaskEngine } from "@kuasar/framework/task/task-engine";
+import { processKey, type TaskIo } from "@kuasar/framework/task/task-record";
+import { createGuestRuntime } from "../guest/guest-runtime.ts";
+import type { Machines } from "../machine/machine.ts";
+import { machineFolder } from "../machine/machine-folder.ts";
+import { shareFolder } from "../share/share-folder.ts";
+import { bindMount, guestSpec } from "./guest-spec.ts";
+import { forgetProgress, type StdioPump, startStdioPump } from "./stdio-pump.ts";
+
+const SIGKILL = 9;
+const CGROUP_FILES = [
+  "pids.current",
+  "pids.max",
+  "cpu.stat",
+  "memory.stat",
+  "memory.current",
+  "memory.max",
+  "memory.swap.current",
+  "memory.swap.max",
+  "memory.events",
+  "io.stat",
+  "cgroup.procs",
+];
+
+/** Tasks as containers of the OCI runtime in the pod's machine. */
+export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
+  const guestOf = (sandbox: Sandbox) => machines.of(sandbox).guest;
+  const runtimeOf = (sandbox: Sandbox) => createGuestRuntime(guestOf(sandbox));
+
+  /** The one that copies, or a new one, which goes on where that of an earlier process of this sandboxer was. */
+  function pumpOf(sandbox: Sandbox, key: string, io: TaskIo): StdioPump {
+    const { guest, pumps } = machines.of(sandbox);
+    const pump = pumps.get(key) ?? startStdioPump({ guest, key, io, progress: progressFile(sandbox, key), log });
+    pumps.set(key, pump);
+    return pump;
+  }
+
+  /** Has the guest make a process's stdio, and copies between it and the host's. */
+  async function openStdio(sandbox: Sandbox, key: string, io: TaskIo): Promise<Stdio> {
+    const { guest } = machines.of(sandbox);
+    const wanted = { stdin: io.stdin !== "", stdout: io.stdout !== "", stderr: io.stderr !== "" && !io.terminal };
+    const paths = await guest.openIo(key, wanted);
+    await sandbox.monitor.hold(
+      key,
+      [io.stdin, io.stdout, io.terminal ? "" : io.stderr].filter((path) => path !== ""),
+    );
+    pumpOf(sandbox, key, io);
+    const consoleSocket = io.terminal ? `/run/kuasar/pty-${Buffer.from(key).toString("hex").slice(0, 60)}` : "";
+    return { ...paths, terminal: io.terminal, consoleSocket, uid: 0, gid: 0 };
+  }
+
+  async function closeStdio(sandbox: Sandbox, key: string): Promise<void> {
+    const { guest, pumps } = machines.of(sandbox);
+    pumps.get(key)?.close();
+    pumps.delete(key);
+    await Promise.all([sandbox.monitor.release(key), guest.processes.release(key), guest.closeIo(key)]);
+    forgetProgress(progressFile(sandbox, key));
+  }
+
+  async function unshare(sandbox: Sandbox, task: Task): Promise<void> {
+    const folder = join(shareFolder(sandbox), task.id);
+    await sandbox.monitor.unmount(join(folder, "rootfs"));
+    for (const name of (task.record.engine.binds ?? []) as string[]) await sandbox.monitor.unmount(join(folder, name));
+    await rm(folder, { recursive: true, force: true });
+  }
+
+  const engine: TaskEngine = {
+    async create(sandbox, task, request, timeoutMs) {
+      const spec = readSpec(task.bundle);
+      if (spec === undefined) throw invalidArgument(`bundle ${task.bundle} has no config.json`);
+      const container = guestSpec(withPodFiles(sandbox, spec), task.id);
+      task.update({ engine: { ...task.record.engine, binds: container.binds.map(({ name }) => name) } });
+      const folder = join(shareFolder(sandbox), task.id);
+      const rootfs = join(folder, "rootfs");
+      mkdirSync(rootfs, { recursive: true, mode: 0o711 });
+      await sandbox.monitor.mount(request.rootfs, rootfs);
+      for (const bind of container.binds) {
+        const target = join(folder, bind.name);
+        if (statSync(bind.source).isDirectory()) mkdirSync(target, { mode: 0o711 });
+        else writeFileSync(target, "", { mode: 0o600 });
+        await sandbox.monitor.mount([bindMount(bind)], target);
+      }
+      const stdio = await openStdio(sandbox, task.id, request.io);
+      await runtimeOf(sandbox).create(task.id, container.spec, stdio, timeoutMs);
+      return sandbox.record.pid;
+    },
+
+    async start(sandbox, task, timeoutMs) {
+      await runtimeOf(sandbox).start(task.id, timeoutMs);
+      return task.record.pid;
+    },
+
+    async hasStarted(sandbox, task) {
+      const fifo = `/run/kuasar/runtime/${task.id}/exec.fifo`;
+      return !(await guestOf(sandbox).readFiles([fifo])).has(fifo);
+    },
+
+    async delete(sandbox, task) {
+      if (!task.initGone) {
+        await guestOf(sandbox).processes.signal(task.id, SIGKILL).catch(ignoreMissing);
+      }
+      await runtimeOf(sandbox).delete(task.id, true);
+      await closeStdio(sandbox, task.id);
+      await unshare(sandbox, task);
+    },
+
+    async discard(sandbox, task) {
+      if (!sandbox.exited.settled && sandbox.record.engine.agent !== undefined) {
+        await runtimeOf(sandbox).delete(task.id, true);
+        for (const execId of Object.keys(task.record.execs)) await closeStdio(sandbox, processKey(task.id, execId));
+        await closeStdio(sandbox, task.id);
+      }
+      await unshare(sandbox, task);
+    },
+
+    interrupt: (sandbox, task) => guestOf(sandbox).processes.cancel(task.id),
+
+    async startExec(sandbox, task, exec, timeoutMs) {
+      const key = processKey(task.id, exec.id);
+      const process = {
+        ...JSON.parse(exec.spec ?? "{}"),
+        terminal: exec.io.terminal,
+        apparmorProfile: undefined,
+        selinuxLabel: undefined,
+      };
+      const stdio = await openStdio(sandbox, key, exec.io);
+      try {
+        await runtimeOf(sandbox).exec(task.id, exec.id, process, stdio, timeoutMs);
+      } catch (error) {
+        await closeStdio(sandbox, key);
+        throw error;
+      }
+      return sandbox.record.pid;
+    },
+
+    deleteExec: (sandbox, task, execId) => closeStdio(sandbox, processKey(task.id, execId)),
+
+    async wait(sandbox, task, execId) {
+      const key = processKey(task.id, execId);
+      const io = execId === "" ? task.record.io : task.exec(execId).io;
+      const pump = pumpOf(sandbox, key, io);
+      try {
+        const { exit } = await guestOf(sandbox).processes.wait(key);
+        // What it wrote is there before anybody hears of its end.
+        await pump.drained;
+        await sandbox.monitor.release(key);
+        return exit;
+      } catch (error) {
+        if (!sandbox.exited.settled) throw error;
+        // The machine was taken from under it.
+        return { status: 128 + SIGKILL, at: now() };
+      }
+    },
+
+    async initExited() {
+      // The guest's kernel ends what is in the container's pid namespace.
+    },
+
+    async signal(sandbox, task, execId, signal, all) {
+      if (all) {
+        await runtimeOf(sandbox).killAll(task.id, signal);
+        return;
+      }
+      try {
+        await guestOf(sandbox).processes.signal(processKey(task.id, execId), signal);
+      } catch (error) {
+        throw isCode(error, ErrorCode.NOT_FOUND) ? notFound("process already finished") : error;
+      }
+    },
+
+    pause: (sandbox, task, timeoutMs) => runtimeOf(sandbox).pause(task.id, timeoutMs),
+    resume: (sandbox, task, timeoutMs) => runtimeOf(sandbox).resume(task.id, timeoutMs),
+    update: (sandbox, task, resources, timeoutMs) => runtimeOf(sandbox).update(task.id, resources, timeoutMs),
+
+    async checkpoint() {
+      throw new SandboxError(ErrorCode.UNIMPLEMENTED, "checkpoint: not for containers in a virtual machine");
+    },
+
+    resize: (sandbox, task, execId, width, height) =>
+      guestOf(sandbox).processes.resize(processKey(task.id, execId), width, height),
+
+    async closeStdin(sandbox, task, execId) {
+      await machines.of(sandbox).pumps.get(processKey(task.id, execId))?.closeStdin();
+    },
+
+    // The guest's pids mean nothing on the host: the machine's own process stands for all of them.
+    pids: (sandbox) => [sandbox.record.pid],
+
+    async stats(sandbox, task) {
+      const folder = `/sys/fs/cgroup/kuasar/${task.id}`;
+      const files = await guestOf(sandbox).readFiles(CGROUP_FILES.map((name) => `${folder}/${name}`));
+      if (!files.has(`${folder}/cgroup.procs`)) throw notFound(`cgroup does not exist: task ${task.id}`);
+      return { version: 2, metrics: metricsV2((name) => files.get(`${folder}/${name}`), []) };
+    },
+  };
+  return engine;
+}
+
+/** With `sandbox_mode = "shim"` containerd makes empty folders in place of the pod's own files. */
+function withPodFiles(sandbox: Sandbox, spec: OciSpec): OciSpec {
+  const files = podFilesOf(sandbox);
+  const mounts = files && repairMountSources(spec, files);
+  if (!mounts) return spec;
+  rememberStandIns(sandbox, standInsOf(spec.mounts ?? [], mounts, sandbox.id));
+  return { ...spec, mounts };
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!isCode(error, ErrorCode.NOT_FOUND)) throw error;
+}
+
+function progressFile(sandbox: Sandbox, key: string): string {
+  return join(machineFolder(sandbox), "io", createHash("sha256").update(key).digest("hex").slice(0, 16));
+}

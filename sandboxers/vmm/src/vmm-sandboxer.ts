@@ -1,0 +1,157 @@
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { hierarchies } from "@kuasar/framework/cgroup/hierarchies";
+import { createPodCgroup } from "@kuasar/framework/cgroup/pod-cgroup";
+import { removeCgroup } from "@kuasar/framework/cgroup/remove-cgroup";
+import { ErrorCode, failedPrecondition, invalidArgument, isCode } from "@kuasar/framework/error/sandbox-error";
+import type { Logger } from "@kuasar/framework/log/logger";
+import { readSpec } from "@kuasar/framework/oci/read-spec";
+import type { PausePlan } from "@kuasar/framework/pause/pause-plan";
+import { planFromPodConfig } from "@kuasar/framework/pause/plan-from-pod-config";
+import { planFromSpec } from "@kuasar/framework/pause/plan-from-spec";
+import { removeStandIns } from "@kuasar/framework/pod-files/mount-sources";
+import { createPodFiles, releasePodFiles } from "@kuasar/framework/pod-files/pod-files";
+import { goPlatform } from "@kuasar/framework/sandbox/platform";
+import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
+import type { Sandboxer, SandboxRequest } from "@kuasar/framework/sandbox/sandboxer";
+import type { JsonObject } from "@kuasar/framework/store/json";
+import type { VmmConfig } from "./config.ts";
+import { createQemu } from "./hypervisor/qemu/qemu.ts";
+import { createMachines } from "./machine/machine.ts";
+import { machineFolder, removeMachineFolder } from "./machine/machine-folder.ts";
+import { HYPERVISOR_KEY, startMachine } from "./machine/start-machine.ts";
+import { shareFolder } from "./share/share-folder.ts";
+import { VIRTIOFSD_KEY } from "./share/virtiofsd.ts";
+import { createVmmTasks } from "./task/vmm-tasks.ts";
+
+const SIGKILL = 9;
+
+/** What of a pod's request its machine is made from. */
+interface PodPlan {
+  readonly netns: string;
+  readonly hostname: string;
+  readonly sysctls: Readonly<Record<string, string>>;
+  readonly cgroup: string;
+}
+
+/** Pods as virtual machines. */
+export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logger): Sandboxer {
+  const hypervisor = createQemu(config, () => measureTscKhz(vmmTask));
+  const machines = createMachines();
+
+  async function boot(sandbox: Sandbox, plan: PodPlan): Promise<number> {
+    const cgroupProcs = plan.cgroup === "" ? [] : createPodCgroup(hierarchies(), plan.cgroup, undefined);
+    const { emulated } = hypervisor.capabilities();
+    if (emulated) log.debug({ sandbox: sandbox.id }, emulated);
+    const request = {
+      name: sandbox.id,
+      directory: machineFolder(sandbox),
+      share: shareFolder(sandbox),
+      netns: plan.netns,
+      hostname: plan.hostname,
+      sysctls: plan.sysctls,
+      cgroupProcs,
+    };
+    const machine = await startMachine(sandbox.monitor, hypervisor, config, request, ({ agent, console, pid }) =>
+      remember(sandbox, { agent: { ...agent }, console, machinePid: pid }),
+    );
+    machine.guest.close();
+    return machine.pid;
+  }
+
+  return {
+    kind: "vmm",
+    platform: goPlatform(),
+    tasks: createVmmTasks(machines, log),
+
+    parseOptions(options) {
+      if (options !== undefined && options.value.length > 0 && !options.typeUrl.includes("runtimeoptions")) {
+        throw invalidArgument(`options of type ${options.typeUrl}: expected runtimeoptions.v1.Options`);
+      }
+      return {};
+    },
+
+    async create(sandbox, request) {
+      const plan = podPlan(request);
+      remember(sandbox, { plan: plan as unknown as JsonObject });
+      hypervisor.capabilities();
+      if (request.pod) {
+        const files = await createPodFiles(podFilesFolder(sandbox), request.pod, sandbox.monitor);
+        remember(sandbox, { podFiles: { ...files } });
+      }
+      if (request.lone) await boot(sandbox, plan);
+    },
+
+    async start(sandbox) {
+      return await boot(sandbox, planOf(sandbox));
+    },
+
+    async wait(sandbox) {
+      const { exit } = await sandbox.monitor.wait(HYPERVISOR_KEY);
+      machines.forget(sandbox);
+      return exit;
+    },
+
+    async stop(sandbox) {
+      // Its containers have ended; what else is in it has nothing to put in order.
+      await end(sandbox, HYPERVISOR_KEY);
+    },
+
+    async remove(sandbox) {
+      machines.forget(sandbox);
+      for (const key of [HYPERVISOR_KEY, VIRTIOFSD_KEY]) {
+        await end(sandbox, key);
+        await sandbox.monitor.release(key);
+      }
+      await releasePodFiles(podFilesFolder(sandbox), sandbox.monitor);
+      removeStandIns((sandbox.record.engine.standIns ?? []) as string[]);
+      await removeMachineFolder(sandbox);
+      const { cgroup } = planOf(sandbox);
+      if (cgroup !== "") await removeCgroup(hierarchies(), { common: cgroup });
+    },
+  };
+}
+
+const podFilesFolder = ({ directory }: Sandbox) => join(directory, "files");
+
+async function end({ monitor }: Sandbox, key: string): Promise<void> {
+  try {
+    await monitor.signal(key, SIGKILL);
+    await monitor.wait(key);
+  } catch (error) {
+    if (!isCode(error, ErrorCode.NOT_FOUND)) throw error;
+  }
+}
+
+function podPlan(request: SandboxRequest): PodPlan {
+  if (request.lone) return { netns: "", hostname: "", sysctls: {}, cgroup: "" };
+  const plan = request.pod ? planFromPodConfig(request.pod, request.id, request.netnsPath) : specPlan(request);
+  const network = plan.namespaces.find(({ type }) => type === "network");
+  if (network === undefined) {
+    throw failedPrecondition(`sandbox ${request.id}: a virtual machine cannot have the host's network (hostNetwork)`);
+  }
+  return { netns: network.path, hostname: plan.hostname, sysctls: plan.sysctls, cgroup: plan.cgroup };
+}
+
+function specPlan({ bundle, id }: SandboxRequest): PausePlan {
+  const spec = readSpec(bundle);
+  if (spec === undefined)
+    throw invalidArgument(`sandbox ${id}: expected a pod's config or a bundle with a config.json`);
+  return planFromSpec(spec, id);
+}
+
+function planOf({ record }: Sandbox): PodPlan {
+  return (record.engine.plan as unknown as PodPlan | undefined) ?? { netns: "", hostname: "", sysctls: {}, cgroup: "" };
+}
+
+function remember(sandbox: Sandbox, change: JsonObject): void {
+  sandbox.update({ engine: { ...sandbox.record.engine, ...change } });
+}
+
+let tscKhz: number | undefined;
+
+/** Of this host's time stamp counter, which an emulated machine's is; measured once. */
+function measureTscKhz(vmmTask: string): number {
+  tscKhz ??= Number(execFileSync(vmmTask, ["--tsc-khz"], { encoding: "utf8", timeout: 5_000 }));
+  return tscKhz;
+}

@@ -1,0 +1,20 @@
+import { join } from "node:path";
+import { writeGuestImage } from "@kuasar/install/guest-image";
+import { cacheDirectory, vmmParts } from "@kuasar/install/parts";
+import { type RuntimeCase, runtimeCases } from "./runtime-case.ts";
+
+/** The ways that containerd comes to the shim, with the vmm sandboxer behind it. */
+export const vmCases: readonly RuntimeCase[] = runtimeCases
+  .filter(({ sandboxer }) => sandboxer)
+  .map((runtimeCase) => ({
+    ...runtimeCase,
+    title: `a virtual machine behind ${runtimeCase.title}`,
+    handler: `${runtimeCase.handler}-vmm`,
+    program: "vmm-sandboxer",
+    config: async () => {
+      const { kernel } = await vmmParts();
+      const output = join(cacheDirectory(), "guest-image");
+      await writeGuestImage({ output, kernel: kernel.image, modules: kernel.modules, ociRuntime: "crun" });
+      return { kernel_path: join(output, "vmlinuz"), initrd_path: join(output, "initrd.img") };
+    },
+  }));

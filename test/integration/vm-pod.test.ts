@@ -1,0 +1,56 @@
+import { release } from "node:os";
+import { waitUntil } from "@kuasar/install/wait-until";
+import { assert } from "chai";
+import { exitCodeOf } from "./container-end.ts";
+import { useLab } from "./lab.ts";
+import { vmCases } from "./vm-case.ts";
+
+for (const runtimeCase of vmCases) {
+  describe(`A pod in ${runtimeCase.title}`, function () {
+    this.timeout(240_000);
+    const lab = useLab(runtimeCase);
+
+    afterEach(() => lab().assertNothingLeft());
+
+    it("has a kernel of its own, its pod's address, its files, and the container's exit code", async () => {
+      const pod = await lab().runPod({ network: "cni", hostname: "in-a-machine" });
+      const id = await pod.start({ command: ["sh", "-c", "sleep 1000; exit 1"] });
+      const { stdout } = await pod.exec(
+        id,
+        "sh",
+        "-c",
+        "uname -r; hostname; ip -o -4 address show eth0; cat /etc/hostname",
+      );
+      const [kernel, hostname, address, file] = stdout.split("\n");
+      assert.notEqual(kernel, release());
+      assert.equal(hostname, "in-a-machine");
+      assert.equal(file, "in-a-machine");
+      assert.include(address, `${(await pod.status()).network?.ip}/`);
+      const gateway = await pod.exec(
+        id,
+        "sh",
+        "-c",
+        "ping -c 1 -W 5 $(ip route | sed -n 's/default via \\([^ ]*\\).*/\\1/p')",
+      );
+      assert.equal(gateway.exitCode, 0, gateway.stdout);
+      assert.equal((await pod.exec(id, "sh", "-c", "exit 42")).exitCode, 42);
+      await pod.remove();
+    });
+
+    it("lives on when its sandboxer is killed, and loses no line of what its container says", async () => {
+      const pod = await lab().runPod({ network: "cni" });
+      const script = "i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo line $i; sleep 0.1; done; exit 7";
+      const id = await pod.start({ name: "talker", command: ["sh", "-c", script] });
+      await waitUntil(() => lab().podLog("talker").includes("line 3"), { what: "its first lines", timeoutMs: 60_000 });
+      await lab().sandboxer.kill("SIGKILL");
+      await lab().sandboxer.start();
+      assert.equal(await exitCodeOf(pod, id), 7);
+      const lines = lab().podLog("talker").trim().split("\n");
+      assert.deepEqual(
+        lines.map((line) => line.split(" ").slice(3).join(" ")),
+        Array.from({ length: 40 }, (_, i) => `line ${i + 1}`),
+      );
+      await pod.remove();
+    });
+  });
+}
