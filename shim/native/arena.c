@@ -195,6 +195,10 @@ struct arena *arena_create(void *address) {
     return arena;
 }
 
+void arena_drop(struct arena *arena) {
+    munmap(arena, ARENA_BYTES);
+}
+
 void **arena_root(struct arena *arena) {
     return &arena->root;
 }

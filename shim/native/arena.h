@@ -13,6 +13,8 @@ struct arena;
 
 // The arena's own bookkeeping is in its first bytes, so that it goes with the snapshot.
 struct arena *arena_create(void *address);
+// With all that is in it.
+void arena_drop(struct arena *arena);
 // Where a pointer of the runtime's owner is kept in it.
 void **arena_root(struct arena *arena);
 // To be called before it is written to a file: how many bytes of it to write, which are whole pages. What is in these is

@@ -244,7 +244,7 @@ void sys_become_server(char *inheritance) {
 }
 
 static int run_server(void) {
-    munmap(snapshot_address(COMMAND), ARENA_BYTES);
+    arena_drop(snapshot_address(COMMAND));
     release_stack();
     return run(SERVER);
 }

@@ -4,6 +4,7 @@ import { programPath } from "@kuasar/install/programs";
 import { waitUntil } from "@kuasar/install/wait-until";
 import { connect } from "ttrpc-ts/node";
 import { type Call, FramePeer } from "./frame-peer.ts";
+import { sanitizerReport } from "./sanitizer.ts";
 
 /** One of our native programs: in dist/bin, or of a build with sanitizers in KUASAR_FUZZ_PROGRAMS. */
 export function nativeProgram(name: string): string {
@@ -27,18 +28,25 @@ export interface NativeServer {
 const FAULT = /an error that nothing handled|runtime error|Sanitizer/;
 const DEADLINE_MS = 5_000;
 
+/** Where a server writes: its log, and the folder of sanitizerOptions(). */
+export interface Traces {
+  readonly log: string;
+  readonly scratch: string;
+}
+
 /** Makes first calls, so that everything is there which stays. */
 export async function nativeServer(
   pid: number,
   socket: string,
-  log: string,
+  { log, scratch }: Traces,
   calls: readonly Call[],
 ): Promise<NativeServer> {
   const folder = `/proc/${pid}`;
   let before: readonly string[] = [];
   const status = (name: string) => new RegExp(`^${name}:\\s+(\\S+)`, "m").exec(statusText(folder))?.[1];
   const alive = () => existsSync(`${folder}/fd`) && status("State") !== "Z";
-  const report = () => (existsSync(log) ? readFileSync(log, "utf8").slice(-4000) : "");
+  const logText = () => (existsSync(log) ? readFileSync(log, "utf8").slice(-4000) : "");
+  const report = () => sanitizerReport(scratch) || logText();
   const requireAlive = () => {
     if (!alive()) throw new Error(`process ${pid} has ended: ${report()}`);
   };

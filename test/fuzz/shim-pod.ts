@@ -53,7 +53,7 @@ export async function openShimStage(): Promise<ShimStage> {
   const socket = join(scratch, "sandboxer.sock");
   const listener = await listen(socket, (transport) => sandboxer.serve(transport));
   const flags = ["-namespace", NAMESPACE, "-address", join(scratch, "containerd.sock")];
-  const env = { PATH: process.env.PATH, TTRPC_ADDRESS: "", ...sanitizerOptions() };
+  const env = { PATH: process.env.PATH, TTRPC_ADDRESS: "", ...sanitizerOptions(scratch) };
 
   const stage: ShimStage = {
     scratch,
@@ -84,7 +84,7 @@ export async function openShimStage(): Promise<ShimStage> {
       const peer = new FramePeer(await connect(path));
       const { shimPid } = containerd.task.v2.ConnectResponse.decode((await peer.call(CONNECT)).payload);
       peer.close();
-      return nativeServer(shimPid, path, join(cwd, "log"), [CONNECT]);
+      return nativeServer(shimPid, path, { log: join(cwd, "log"), scratch }, [CONNECT]);
     },
     async clear() {
       for (const { namespace, id } of node.domain.registry.all()) await node.domain.sandboxes.shutdown(namespace, id);

@@ -20,6 +20,8 @@ const views = new Map<string, View>();
 export const RUNC_HAS_READ_ONLY_VIEW = "_LIBCONTAINER_CLONED_BINARY=1";
 
 const SHEBANG = "#!";
+const S_IFMT = 0o170000;
+const S_IFREG = 0o100000;
 
 /**
  * What to exec: a file descriptor, made anew when the file has been replaced. The path itself for a script, such as a
@@ -27,31 +29,31 @@ const SHEBANG = "#!";
  */
 export function readOnlyProgram(path: string): number | string {
   const found = sys.stat(path);
+  // What is no program the exec refuses; to open a FIFO here would wait for somebody who writes to it.
+  if (found && (found.mode & S_IFMT) !== S_IFREG) return path;
   const stamp = found ? `${found.dev}:${found.ino}` : "";
   const known = views.get(path);
   if (known?.stamp === stamp) return known.fd;
   const plain = sys.open(path, sys.O_RDONLY, 0);
-  if (isScript(plain)) {
-    sys.close(plain);
-    return path;
-  }
-  const fd = viewOr(plain, path);
+  const fd = viewUnlessScript(plain, path);
+  if (fd === undefined) return path;
   if (known) sys.close(known.fd);
   views.set(path, { fd, stamp });
   return fd;
 }
 
 /** Before Linux 5.12 there is no such view: the file itself then, opened while its path still leads to it. */
-function viewOr(plain: number, path: string): number {
+function viewUnlessScript(plain: number, path: string): number | undefined {
+  let fd: number | undefined;
   try {
-    const view = sys.detachMount(path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, 0, 0);
-    sys.close(plain);
-    return view;
+    if (!isScript(plain)) fd = sys.detachMount(path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, 0, 0);
   } catch (error) {
-    if ((error as sys.SysError).code === "ENOSYS") return plain;
-    sys.close(plain);
-    throw error;
+    if ((error as sys.SysError).code === "ENOSYS") fd = plain;
+    else throw error;
+  } finally {
+    if (fd !== plain) sys.close(plain);
   }
+  return fd;
 }
 
 function isScript(fd: number): boolean {

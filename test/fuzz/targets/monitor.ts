@@ -79,9 +79,8 @@ export const monitor = fuzzTarget({
     const unshare = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts", "--ipc", "--net"];
     const inside = spawn("unshare", [...unshare, "sh", "-c", script], {
       stdio: "ignore",
-      env: { PATH: process.env.PATH, ...sanitizerOptions() },
+      env: { PATH: process.env.PATH, ...sanitizerOptions(scratch) },
     });
-    // The one that was started has gone by the time that its child alone is there.
     const pid = await waitUntil(() => monitorPid(socket), { what: `a monitor on ${socket}`, timeoutMs: 10_000 });
     // Of each program that was run a read-only view is kept.
     const programs = [["/bin/true"], ["/bin/sleep", "0"]];
@@ -90,7 +89,7 @@ export const monitor = fuzzTarget({
       method: "Run",
       payload: MonitorService.methods.run.input.encode({ argv }),
     }));
-    const server = await nativeServer(pid, socket, log, calls);
+    const server = await nativeServer(pid, socket, { log, scratch }, calls);
 
     return {
       async feed(input: readonly HostileCall[]) {
@@ -135,12 +134,13 @@ function notForever(error: Error): void {
   if (!/closed instead of an answer|no end after/.test(error.message)) throw error;
 }
 
+/** Once the one that was started has gone to the background: the shell beside it goes on to be a sleep then. */
 function monitorPid(socket: string): number | undefined {
   if (!existsSync(socket)) return undefined;
-  const found = processTable().filter(
-    ({ argv, state }) => state !== "Z" && argv[1] === "--socket" && argv[2] === socket,
-  );
-  return found.length === 1 ? found[0]?.pid : undefined;
+  const running = processTable().filter(({ state }) => state !== "Z");
+  const found = running.find(({ argv }) => argv[1] === "--socket" && argv[2] === socket);
+  const parent = running.find(({ pid }) => pid === found?.ppid);
+  return parent?.argv[0] === "sleep" ? found?.pid : undefined;
 }
 
 /** Kills, waits for and forgets every process. */
