@@ -15,6 +15,8 @@ import { connectSandboxer } from "./sandboxer-connection.ts";
 
 const api = containerd.task.v2;
 const SIGKILL = 9;
+const S_IFMT = 0o170000;
+const S_IFSOCK = 0o140000;
 /** containerd waits 5 seconds for the whole command. */
 const SANDBOXER_TIMEOUT_MS = 3_500;
 const RUNTIME_TIMEOUT_MS = 1_000;
@@ -94,9 +96,7 @@ async function removeBySandboxer(id: string, namespace: string, record: BundleRe
 /** As the runc shim does it, by the files that a container's Create left in the bundle. */
 async function removeByRuntime(id: string, namespace: string, bundle: string): Promise<void> {
   const runtime = readTextIfThere(`${bundle}/runtime`) || "runc";
-  const options = JSON.parse(readTextIfThere(`${bundle}/options.json`) || "{}") as { root?: string; Root?: string };
-  const root = options.root || options.Root || RUNC_ROOT;
-  const argv = [runtime, "--root", `${root}/${namespace}`, "delete", "--force", id];
+  const argv = [runtime, "--root", `${runtimeRoot(bundle)}/${namespace}`, "delete", "--force", id];
   const never = { aborted: false, addEventListener() {}, removeEventListener() {} };
   const command = {
     argv,
@@ -111,10 +111,24 @@ async function removeByRuntime(id: string, namespace: string, bundle: string): P
   if (result.exitStatus !== 0) complain(`${argv.join(" ")}: ${new TextDecoder().decode(result.stderr).trim()}`);
 }
 
+function runtimeRoot(bundle: string): string {
+  const path = `${bundle}/options.json`;
+  try {
+    const options = JSON.parse(readTextIfThere(path) || "{}") as { root?: unknown; Root?: unknown } | null;
+    const root = options?.root || options?.Root || RUNC_ROOT;
+    if (typeof root === "string") return root;
+    complain(`${path}: root: expected a folder, got ${JSON.stringify(root)}`);
+  } catch (error) {
+    complain(`${path}: expected JSON: ${(error as Error).message}`);
+  }
+  return RUNC_ROOT;
+}
+
 /** A shim that was killed has left its socket. */
 function removeDeadSocket(bundle: string): void {
   const address = readTextIfThere(`${bundle}/address`);
   if (!address) return;
   const path = pathOfAddress(address.trim());
-  if (!canConnect(path)) removeIfThere(path);
+  const isSocket = ((sys.stat(path)?.mode ?? 0) & S_IFMT) === S_IFSOCK;
+  if (isSocket && !canConnect(path)) removeIfThere(path);
 }

@@ -6,6 +6,7 @@ import { sandboxer } from "./targets/sandboxer.ts";
 import { shimTasks } from "./targets/shim-tasks.ts";
 import { shimWire } from "./targets/shim-wire.ts";
 import { spec } from "./targets/spec.ts";
+import { start } from "./targets/start.ts";
 import { store } from "./targets/store.ts";
 import { ttrpcServer } from "./targets/ttrpc-server.ts";
 
@@ -16,6 +17,7 @@ export const allTargets: readonly FuzzTarget[] = [
   options,
   spec,
   store,
+  start,
   shimTasks,
   shimWire,
   monitor,

@@ -25,6 +25,8 @@ export const SHIM = "containerd-shim-kuasar-v2";
 /** A sandboxer with an engine for tests, and what is needed to start real shims in front of it. */
 export interface ShimStage {
   readonly scratch: string;
+  /** The sandboxer's. */
+  readonly socket: string;
   /** What $NAMES in inputs stand for. */
   readonly places: Readonly<Record<string, string>>;
   /** Flags and environment of containerd's. */
@@ -57,6 +59,7 @@ export async function openShimStage(): Promise<ShimStage> {
 
   const stage: ShimStage = {
     scratch,
+    socket,
     places: { $BUNDLES: join(scratch, "bundles"), $SCRATCH: scratch },
     flags,
     env,

@@ -33,8 +33,13 @@ export function writeTextAtomically(path: string, text: string, mode = 0o600): v
   const slash = path.lastIndexOf("/");
   // As containerd names its own temporary files; the folder is root's, so that nobody else can be there first.
   const temporary = `${path.slice(0, slash + 1)}.${path.slice(slash + 1)}.${sys.getpid()}`;
-  write(temporary, text, sys.O_CREAT | sys.O_TRUNC | sys.O_NOFOLLOW, mode);
-  sys.rename(temporary, path);
+  try {
+    write(temporary, text, sys.O_CREAT | sys.O_TRUNC | sys.O_NOFOLLOW, mode);
+    sys.rename(temporary, path);
+  } catch (error) {
+    removeIfThere(temporary);
+    throw error;
+  }
 }
 
 /** For files of the kernel (/proc, /sys/fs/cgroup), which are there and take one write. */

@@ -45,7 +45,7 @@ const VALUES = [
 ];
 
 /** The runtime's options, as they come in a google.protobuf.Any: of which type, what in, and what was done to the bytes. */
-interface Input {
+export interface OptionInput {
   readonly typeUrl: Text;
   readonly runc?: unknown;
   readonly toml?: Text;
@@ -67,7 +67,7 @@ const toml: fc.Arbitrary<Text> = fc.oneof(
   },
 );
 
-export const optionInputs: fc.Arbitrary<Input> = fc.record(
+export const optionInputs: fc.Arbitrary<OptionInput> = fc.record(
   {
     typeUrl: fc.oneof(
       {
@@ -85,7 +85,7 @@ export const optionInputs: fc.Arbitrary<Input> = fc.record(
 );
 
 /** The encoded Any. `file` is where the TOML is put that does not come inline. */
-export function encodeOptions({ typeUrl, runc, toml, inFile, damage }: Input, file: string): Uint8Array {
+export function encodeOptions({ typeUrl, runc, toml, inFile, damage }: OptionInput, file: string): Uint8Array {
   let value: Uint8Array = new Uint8Array(0);
   if (toml !== undefined) {
     if (inFile) writeFileSync(file, textOf(toml));
@@ -98,14 +98,14 @@ export function encodeOptions({ typeUrl, runc, toml, inFile, damage }: Input, fi
 }
 
 /** What reads a runtime's options: the sandboxer's parser, and the shim's choice of a sandboxer. */
-export const options = fuzzTarget<Input>({
+export const options = fuzzTarget<OptionInput>({
   name: "options",
   native: false,
   inputs: optionInputs,
   async open() {
     const folder = mkdtempSync(join(tmpdir(), "kuasar-fuzz-"));
     return {
-      async feed(input: Input) {
+      async feed(input: OptionInput) {
         const bytes = encodeOptions(input, join(folder, "options.toml"));
         try {
           const { typeUrl, value } = google.protobuf.Any.decode(bytes);
