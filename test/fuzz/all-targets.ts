@@ -8,12 +8,14 @@ import { shimWire } from "./targets/shim-wire.ts";
 import { spec } from "./targets/spec.ts";
 import { start } from "./targets/start.ts";
 import { store } from "./targets/store.ts";
+import { taskStates } from "./targets/task-states.ts";
 import { ttrpcServer } from "./targets/ttrpc-server.ts";
 
 export const allTargets: readonly FuzzTarget[] = [
   ttrpcServer,
   front,
   sandboxer,
+  taskStates,
   options,
   spec,
   store,

@@ -76,11 +76,14 @@ export function createFakeSandboxer(): Sandboxer & { readonly created: string[];
       deleteExec: (sandbox, task, execId) => sandbox.monitor.release(processKey(task.id, execId)),
       wait: async (sandbox, task, execId) => (await sandbox.monitor.wait(processKey(task.id, execId))).exit,
       async initExited() {},
-      async signal(sandbox, task, execId, signal) {
-        try {
-          await sandbox.monitor.signal(processKey(task.id, execId), signal);
-        } catch (error) {
-          throw isCode(error, ErrorCode.NOT_FOUND) ? notFound("process already finished") : error;
+      async signal(sandbox, task, execId, signal, all) {
+        for (const key of all ? keys(task) : [processKey(task.id, execId)]) {
+          try {
+            await sandbox.monitor.signal(key, signal);
+          } catch (error) {
+            if (!isCode(error, ErrorCode.NOT_FOUND)) throw error;
+            if (!all) throw notFound("process already finished");
+          }
         }
       },
       async pause() {},
