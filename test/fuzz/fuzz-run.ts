@@ -19,8 +19,11 @@ export async function fuzz(target: FuzzTarget, seconds: number, seed: number): P
     ignoreEqualValues: true,
   });
   const { counterexample, errorInstance } = result;
-  if (counterexample)
+  if (counterexample) {
+    // That of the last input which had not the fault.
+    await feeder.close().catch(() => undefined);
     return { runs: feeder.runs, found: { input: counterexample[0], fault: faultText(errorInstance) } };
+  }
   try {
     await feeder.close();
   } catch (error) {
@@ -34,6 +37,13 @@ export async function replay(target: FuzzTarget, inputs: readonly unknown[]): Pr
   const feeder = new Feeder(target);
   for (const input of inputs) await feeder.feed(input);
   await feeder.close();
+}
+
+const open = new Set<FuzzSubject<unknown>>();
+
+/** For a run that is interrupted: its processes would stay. */
+export async function closeSubjects(): Promise<void> {
+  await Promise.allSettled([...open].map((subject) => subject.close()));
 }
 
 /** One subject for all inputs; a new one after a fault, which may have left it in no good state. */
@@ -53,16 +63,17 @@ class Feeder {
 
   private async feedNow(input: unknown): Promise<void> {
     this.runs++;
-    this.subject ??= await this.target.open();
+    if (!this.subject) {
+      this.subject = await this.target.open();
+      open.add(this.subject);
+    }
     const stray = watchStrayErrors();
     try {
       await this.subject.feed(input);
       stray.throwAny();
     } catch (error) {
-      const { subject } = this;
-      this.subject = undefined;
       // The fault that counts is the first.
-      await subject.close().catch(() => undefined);
+      await this.closeSubject().catch(() => undefined);
       throw error;
     } finally {
       stray.stop();
@@ -72,8 +83,13 @@ class Feeder {
   /** Throws the fault of an input that was still being fed. */
   async close(): Promise<void> {
     await this.last;
-    await this.subject?.close();
+    await this.closeSubject();
+  }
+
+  private async closeSubject(): Promise<void> {
+    const { subject } = this;
     this.subject = undefined;
+    if (subject && open.delete(subject)) await subject.close();
   }
 }
 

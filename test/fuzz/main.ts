@@ -2,7 +2,7 @@
 import { InvalidArgumentError, program } from "commander";
 import { allTargets } from "./all-targets.ts";
 import { keepCase } from "./case-files.ts";
-import { fuzz } from "./fuzz-run.ts";
+import { closeSubjects, fuzz } from "./fuzz-run.ts";
 
 const numberFrom = (least: number) => (text: string) => {
   const value = Number(text);
@@ -21,6 +21,9 @@ const { seconds, target, seed } = program
 
 const chosen = allTargets.filter(({ name }) => target === undefined || name === target);
 if (chosen.length === 0) program.error(`--target: expected one of ${names}, got ${target}`);
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => void closeSubjects().finally(() => process.exit(1)));
+}
 for (const each of chosen) {
   const ownSeed = seed ?? Math.floor(Math.random() * 0x7fff_ffff);
   process.stdout.write(`${each.name}: --seed ${ownSeed} ... `);
