@@ -167,9 +167,9 @@ export async function vmmParts({ report = toStandardError } = {}) {
 }
 
 async function main([set, ...flags]) {
-  const sets = { build: buildParts, lab: labParts, vm: vmParts, wasm: wasmParts };
+  const sets = { build: buildParts, lab: labParts, vm: vmParts, vmm: vmmParts, wasm: wasmParts };
   if (!Object.hasOwn(sets, set ?? "") || flags.some((flag) => flag !== "--print")) {
-    throw new Error("usage: parts.mjs build|lab|vm|wasm [--print]");
+    throw new Error("usage: parts.mjs build|lab|vm|vmm|wasm [--print]");
   }
   const paths = await sets[set]();
   if (flags.includes("--print")) process.stdout.write(`${JSON.stringify(paths, null, 2)}\n`);
