@@ -97,6 +97,15 @@ export function encodeOptions({ typeUrl, runc, toml, inFile, damage }: OptionInp
   return damage ? damaged(any, damage) : any;
 }
 
+/** undefined for what is no message: the service that takes requests refuses it before any parser sees it. */
+function decodeAny(bytes: Uint8Array): { typeUrl: string; value: Uint8Array } | undefined {
+  try {
+    return google.protobuf.Any.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
 /** What reads a runtime's options: the sandboxer's parser, and the shim's choice of a sandboxer. */
 export const options = fuzzTarget<OptionInput>({
   name: "options",
@@ -108,8 +117,8 @@ export const options = fuzzTarget<OptionInput>({
       async feed(input: OptionInput) {
         const bytes = encodeOptions(input, join(folder, "options.toml"));
         try {
-          const { typeUrl, value } = google.protobuf.Any.decode(bytes);
-          parseRuncOptions({ typeUrl, value });
+          const any = decodeAny(bytes);
+          if (any) parseRuncOptions(any);
         } catch (error) {
           const isRefusal = error instanceof SandboxError && error.code === ErrorCode.INVALID_ARGUMENT;
           if (!isRefusal && input.damage === undefined) throw error;
