@@ -5,7 +5,7 @@ import { createLog, type Log } from "./log.ts";
 import { createProcessTable } from "./monitor/process-table.ts";
 import { registerMonitor } from "./monitor/service.ts";
 import { removeIfThere } from "./platform/files.ts";
-import { runLoop, setUncaughtHandler, watch } from "./platform/loop.ts";
+import { runLoop, setUncaughtHandler, sleep, watch } from "./platform/loop.ts";
 import { pathOfAddress, serveConnections } from "./platform/unix-socket.ts";
 import { Pod } from "./pod.ts";
 import { createPublisher } from "./publisher.ts";
@@ -35,6 +35,8 @@ const PR_SET_CHILD_SUBREAPER = 36;
 const SIGTERM = 15;
 const SIGINT = 2;
 const FLUSH_MS = 5_000;
+/** Go's ttrpc client may miss an answer that the end of its connection comes right behind: it is given time to read. */
+const LAST_ANSWER_MS = 100;
 
 /** Serves one pod until containerd shuts the shim down. */
 export function serve(settings: ShimSettings): void {
@@ -62,6 +64,7 @@ export function serve(settings: ShimSettings): void {
     removeIfThere(pathOfAddress(address));
     const leave = async () => {
       // The answer to the call that asked for it goes out first.
+      await sleep(LAST_ANSWER_MS);
       await server.shutdown(FLUSH_MS);
       await publisher.flushed(FLUSH_MS);
       sys.exit(0);
