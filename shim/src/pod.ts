@@ -135,9 +135,14 @@ export class Pod {
     return this.sandboxApi || this.tasks.size > 0;
   }
 
-  /** Whatever tasks are left have ended, and containerd has removed their bundles: it will not ask for them. */
+  /**
+   * Whatever tasks are left have ended, and containerd has removed their bundles: it will not ask for them. Or they are
+   * still being made, by an OCI runtime that hangs perhaps, in a pod whose pause container has been deleted meanwhile.
+   */
   get forgotten(): boolean {
-    return !this.sandboxApi && [...this.tasks.values()].every(({ init, bundle }) => init.exit && !sys.stat(bundle));
+    const isForgotten = ({ created, init, bundle }: PodTask) =>
+      created ? init.exit !== undefined && !sys.stat(bundle) : this.sandboxGone;
+    return !this.sandboxApi && [...this.tasks.values()].every(isForgotten);
   }
 
   add(task: PodTask): void {
