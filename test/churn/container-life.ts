@@ -56,6 +56,7 @@ export async function liveContainer(parts: LifeParts, pod: Pod, model: PodModel,
     const options = { name: plan.name, command: containerCommand(plan) };
     const containerId = await calls.make("CreateContainer", model, () => pod.create(options));
     own.id = containerId;
+    model.note(`${plan.name} is ${containerId}`);
     if (plan.kind !== "created") {
       own.startedAt = Date.now();
       await start(parts, model, own, containerId);

@@ -69,6 +69,15 @@ const known: readonly Known[] = [
   },
   {
     kind: "left behind",
+    text: /^\+ (file|folder|FIFO) \/tmp\/[\w/-]+\/io\.containerd\.runtime\.v2\.task\//,
+    after: /FAULT shim/,
+    handlers: ["kuasar-shim-mode"],
+    why:
+      "A task whose Create fails is taken off containerd's list first, and its bundle goes with its Delete (runtime/v2/" +
+      "manager.go, Create): with the shim killed Delete fails, too, and what cleans up after dead shims finds no task any more.",
+  },
+  {
+    kind: "left behind",
     text: /^\+ socket (without a listener )?\/run\/containerd\/s\//,
     after: /FAULT start command/,
     why:
