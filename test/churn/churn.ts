@@ -10,7 +10,7 @@ import { Exits } from "./exits.ts";
 import { FaultLog } from "./fault-log.ts";
 import { createFindings, type Finding, type Findings } from "./finding.ts";
 import { Injector } from "./injector.ts";
-import { difference, traces } from "./oracle.ts";
+import { difference, settledTraces } from "./oracle.ts";
 import { livePod, removePod } from "./pod-life.ts";
 import { PodModel } from "./pod-model.ts";
 import { planPod } from "./pod-plan.ts";
@@ -57,7 +57,7 @@ export async function churn(options: ChurnOptions, lab: Lab): Promise<ChurnResul
   let containers = 0;
   try {
     await warmUp(run);
-    const before = await traces(lab);
+    const before = await settledTraces(lab);
     for (let first = 0; first < options.pods; first += options.round) {
       const last = Math.min(first + options.round, options.pods);
       const pods = await liveRound(run, first, last);

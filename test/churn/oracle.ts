@@ -1,5 +1,6 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { mountTable } from "@kuasar/install/mount-table";
 import { criNamespace } from "@kuasar/install/private-containerd";
 import { hasEnded, processTable } from "@kuasar/install/process-table";
@@ -11,6 +12,7 @@ import { privatePlaces } from "./sealed.ts";
 
 /** Shims, namespaces, cgroups and what containerd collects as garbage go a while after the call that ends them. */
 const SETTLE_MS = 45_000;
+const STILL_MS = 500;
 
 /**
  * Everything that there is in this run's own namespaces, and what containerd's own records say, a line for each thing:
@@ -31,6 +33,16 @@ export async function traces(lab: Lab): Promise<string[]> {
     ...asked.flat(),
   ];
   return [...new Set(lines)].sort();
+}
+
+/** The traces once nothing comes or goes any more: a shim ends a moment after its last answer. */
+export async function settledTraces(lab: Lab): Promise<string[]> {
+  for (let last = await traces(lab); ; ) {
+    await sleep(STILL_MS);
+    const now = await traces(lab);
+    if (now.length === last.length && now.every((line, index) => line === last[index])) return now;
+    last = now;
+  }
 }
 
 /**
