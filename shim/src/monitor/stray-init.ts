@@ -28,5 +28,15 @@ function children(): number[] {
 }
 
 function isStray(table: ProcessTable, pid: number): boolean {
-  return !table.isKnown(pid) && (readTextIfThere(`/proc/${pid}/environ`) ?? "").includes(MARK);
+  return !table.isKnown(pid) && environOf(pid).includes(MARK);
+}
+
+/** Empty for one that has gone; of a process that is just ending the file is there and cannot be read. */
+function environOf(pid: number): string {
+  try {
+    return readTextIfThere(`/proc/${pid}/environ`) ?? "";
+  } catch (error) {
+    if ((error as sys.SysError).code === "ESRCH") return "";
+    throw error;
+  }
 }
