@@ -58,14 +58,6 @@ SYS_FUNCTION(make_fifo) {
     return result;
 }
 
-// chroot(path)
-SYS_FUNCTION(change_root) {
-    SYS_STRING(path, 0);
-    JSValue result = chroot(path) ? sys_throw(ctx, "chroot", path) : JS_UNDEFINED;
-    JS_FreeCString(ctx, path);
-    return result;
-}
-
 // link(target, path): a symbolic link.
 SYS_FUNCTION(make_link) {
     SYS_STRING(target, 0);
@@ -130,7 +122,7 @@ SYS_FUNCTION(power_off) {
 
 static const JSCFunctionListEntry functions[] = {
     JS_CFUNC_DEF("loadModule", 1, load_module), JS_CFUNC_DEF("netlink", 2, netlink),
-    JS_CFUNC_DEF("makeFifo", 2, make_fifo),     JS_CFUNC_DEF("chroot", 1, change_root),
+    JS_CFUNC_DEF("makeFifo", 2, make_fifo),     
     JS_CFUNC_DEF("link", 2, make_link),         JS_CFUNC_DEF("removePath", 1, remove_path),
     JS_CFUNC_DEF("setClock", 2, set_clock),
     JS_CFUNC_DEF("listenVsock", 1, listen_vsock), JS_CFUNC_DEF("powerOff", 0, power_off),

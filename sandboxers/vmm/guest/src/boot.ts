@@ -1,5 +1,5 @@
 import { makeFolders, readTextIfThere } from "@kuasar/shim/platform/files";
-import { chroot, link, loadModule } from "guest";
+import { link, loadModule } from "guest";
 import * as sys from "sys";
 
 /** Where the initial ramdisk has everything but this program's start: it becomes the root. */
@@ -64,7 +64,7 @@ function becomeRoot(): void {
   sys.mount(NEW_ROOT, NEW_ROOT, "", MS_BIND, "");
   sys.chdir(NEW_ROOT);
   sys.mount(".", "/", "", MS_MOVE, "");
-  chroot(".");
+  sys.chroot(".");
   sys.chdir("/");
 }
 

@@ -4,7 +4,6 @@ declare module "guest" {
   /** One rtnetlink request (with NLM_F_ACK) of so many bytes, and the kernel's answer. */
   export function netlink(request: ArrayBuffer, length: number): ArrayBuffer;
   export function makeFifo(path: string, mode: number): void;
-  export function chroot(path: string): void;
   /** A symbolic link. */
   export function link(target: string, path: string): void;
   /** A file or an empty folder. */

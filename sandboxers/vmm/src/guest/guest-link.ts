@@ -95,6 +95,5 @@ function dialOnce(address: AgentAddress, timeoutMs: number): Promise<Transport> 
     };
     const onClose = () => fail(new Error("closed before the greeting"));
     socket.on("error", fail).on("close", onClose).on("data", onData);
-    if (address.kind === "hybrid-vsock") socket.write(`CONNECT ${address.port}\n`);
   });
 }

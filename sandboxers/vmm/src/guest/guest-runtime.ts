@@ -1,5 +1,6 @@
 import { unknown } from "@kuasar/framework/error/sandbox-error";
 import type { RunRequest, Stdio } from "@kuasar/framework/monitor/monitor";
+import { lastErrorIn } from "@kuasar/runc-sandboxer/oci-runtime/runtime-error";
 import type { Guest } from "./guest.ts";
 
 const BUNDLES = "/run/kuasar/bundles";
@@ -41,7 +42,7 @@ export function createGuestRuntime(guest: Guest): GuestRuntime {
     if (exitStatus === 0) return;
     const logged = (await guest.readFiles([log(id)])).get(log(id)) ?? "";
     throw unknown(
-      `${what}: ${lastError(logged) || Buffer.from(stderr).toString().trim() || `exit status ${exitStatus}`}`,
+      `${what}: ${lastErrorIn(logged) || Buffer.from(stderr).toString().trim() || `exit status ${exitStatus}`}`,
     );
   }
 
@@ -92,16 +93,3 @@ export function createGuestRuntime(guest: Guest): GuestRuntime {
 }
 
 const consoleArgs = (stdio: Stdio) => (stdio.terminal ? ["--console-socket", stdio.consoleSocket] : []);
-
-/** The last error of a log of JSON lines; "" if there is none. */
-function lastError(text: string): string {
-  for (const line of text.split("\n").reverse()) {
-    try {
-      const entry = JSON.parse(line) as { level?: unknown; msg?: unknown } | null;
-      if (entry?.level === "error" && typeof entry.msg === "string") return entry.msg.trim();
-    } catch {
-      // A line cut short.
-    }
-  }
-  return "";
-}

@@ -44,10 +44,10 @@ export interface Launch {
 }
 
 /** Where the host finds vmm-task. */
-export type AgentAddress =
-  | { readonly kind: "unix"; readonly path: string }
-  /** A unix socket on which `CONNECT port` leads to the guest's vsock port: Cloud Hypervisor's and Firecracker's. */
-  | { readonly kind: "hybrid-vsock"; readonly path: string; readonly port: number };
+export interface AgentAddress {
+  readonly kind: "unix";
+  readonly path: string;
+}
 
 /** What a hypervisor can do beyond starting a machine; whoever wants to know asks here. */
 export interface Capabilities {
