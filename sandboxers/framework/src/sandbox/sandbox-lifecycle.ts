@@ -1,29 +1,24 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { alreadyExists, errorText, failedPrecondition, notFound } from "../error/sandbox-error.ts";
+import { alreadyExists, failedPrecondition, notFound } from "../error/sandbox-error.ts";
 import { validateBundlePath } from "../identifier/bundle-path.ts";
 import { quote, validateIdentifier } from "../identifier/identifier.ts";
-import type { KeyedLock } from "../lock/keyed-lock.ts";
-import type { Logger } from "../log/logger.ts";
-import type { Monitors } from "../monitor/own-monitor.ts";
 import { checkSignal } from "../monitor/signal-number.ts";
 import { processStartTime } from "../proc/start-time.ts";
 import { STORE_VERSION } from "../store/read-record.ts";
-import type { StateStore } from "../store/state-store.ts";
 import { logUnwritten } from "../store/unwritten.ts";
-import type { TaskLifecycle } from "../task/task-lifecycle.ts";
-import { type Exit, now, type Timestamp, unknownExit } from "./exit.ts";
+import { type Exit, now, type Timestamp } from "./exit.ts";
 import { adoptOrphan, isOrphan } from "./orphan.ts";
 import { Sandbox } from "./sandbox.ts";
-import type { SandboxRegistry } from "./sandbox-registry.ts";
+import { createSandboxEnd, type SandboxEnd } from "./sandbox-end.ts";
+import { createSandboxRemoval, type SandboxRemoval, type SandboxRemovalParts } from "./sandbox-removal.ts";
 import { criState } from "./sandbox-state.ts";
-import type { Sandboxer, SandboxRequest } from "./sandboxer.ts";
+import type { SandboxRequest } from "./sandboxer.ts";
 
 const SIGKILL = 9;
 /** How long a sandbox that was asked to end by another signal may take. */
 const STOP_TIMEOUT_MS = 10_000;
 
 /** What can be asked of sandboxes, whichever protocol the question came by. Everything throws SandboxError. */
-export interface SandboxLifecycle {
+export interface SandboxLifecycle extends SandboxRemoval, Pick<SandboxEnd, "watch"> {
   create(request: SandboxRequest): Promise<void>;
   start(namespace: string, id: string): Promise<StartedSandbox>;
   stop(namespace: string, id: string, timeoutMs: number): Promise<void>;
@@ -35,26 +30,6 @@ export interface SandboxLifecycle {
   /** Answers when the sandbox has ended. */
   wait(namespace: string, id: string): Promise<Exit>;
   status(namespace: string, id: string): SandboxStatus;
-  /** Stops the sandbox and removes all that belongs to it. NOT_FOUND if there is none. */
-  shutdown(namespace: string, id: string): Promise<void>;
-  /**
-   * The sandbox's shim is said to be dead. If its monitor is, another one takes care of what is left, so that it can
-   * be removed. NOT_FOUND if there is no such sandbox.
-   */
-  takeOver(namespace: string, id: string): Promise<void>;
-  /**
-   * What is left of the sandbox's own bundle goes: all of the sandbox, unless its shim lives and it has tasks. Containers
-   * may outlive a pause process, whose task containerd deletes at once; the sandbox goes with the last of them.
-   */
-  cleanUp(namespace: string, id: string): Promise<void>;
-  /** Takes note of the end of a sandbox's process, now or at any later time. */
-  watch(sandbox: Sandbox): void;
-  /** As `shutdown`, for a sandbox at hand. */
-  remove(sandbox: Sandbox): Promise<void>;
-  /** As `remove`, again and again until it has succeeded: for what nobody will ask for any more. */
-  removeAtLast(sandbox: Sandbox): Promise<void>;
-  /** Has the sandbox removed should its shim die, now or at any later time. */
-  tend(sandbox: Sandbox): void;
 }
 
 export interface StartedSandbox {
@@ -70,21 +45,10 @@ export interface SandboxStatus {
   readonly info: Readonly<Record<string, string>>;
 }
 
-export interface SandboxLifecycleParts {
-  readonly sandboxer: Sandboxer;
-  readonly store: StateStore;
-  readonly registry: SandboxRegistry;
-  readonly lock: KeyedLock;
-  readonly monitors: Monitors;
-  readonly tasks: TaskLifecycle;
-  readonly log: Logger;
-}
-
-const REMOVAL_RETRY_MS = 200;
-const REMOVAL_RETRY_MAX_MS = 10_000;
-
-export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLifecycle {
+export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifecycle {
   const { sandboxer, store, registry, lock, monitors, tasks, log } = parts;
+  const removal = createSandboxRemoval(parts);
+  const { watch, ended } = createSandboxEnd(parts);
 
   async function make(request: SandboxRequest): Promise<void> {
     const { namespace, id } = request;
@@ -124,15 +88,12 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
       throw error;
     }
     registry.add(sandbox);
-    tend(sandbox);
+    removal.tend(sandbox);
     try {
       await sandboxer.create(sandbox, request);
       sandbox.update({ state: "created" });
     } catch (error) {
-      await removeLocked(sandbox).catch((left: unknown) => {
-        log.error({ sandbox: id, err: errorText(left) }, "a half-made sandbox cannot be removed yet");
-        void removeAtLast(sandbox);
-      });
+      await removal.undo(sandbox);
       throw error;
     }
   }
@@ -156,75 +117,6 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
     return { pid, createdAt };
   }
 
-  function watch(sandbox: Sandbox): void {
-    if (sandbox.record.pid === 0) {
-      return;
-    }
-    void sandboxer
-      .wait(sandbox)
-      .catch((error: unknown) => {
-        log.warn({ sandbox: sandbox.id, err: errorText(error) }, "how the sandbox ended cannot be known: status 255");
-        if (sandbox.monitor.lost) {
-          markOrphaned(sandbox);
-        }
-        return unknownExit();
-      })
-      .then((exit) => ended(sandbox, exit));
-  }
-
-  function ended(sandbox: Sandbox, exit: Exit): void {
-    if (sandbox.record.state !== "deleting") {
-      record(sandbox, { state: "stopped", exit });
-    }
-    sandbox.exited.resolve(exit);
-  }
-
-  function markOrphaned(sandbox: Sandbox): void {
-    if (sandbox.record.state !== "deleting") {
-      log.warn({ sandbox: sandbox.id }, "the sandbox's monitor died: what is left of the sandbox waits to be removed");
-      record(sandbox, { orphaned: true });
-    }
-  }
-
-  // Nobody has called who could be told: what cannot be written down (a full disk) is logged, and Wait answers all the same.
-  function record(sandbox: Sandbox, change: Parameters<Sandbox["update"]>[0]): void {
-    if (registry.find(sandbox.namespace, sandbox.id) !== sandbox) {
-      return;
-    }
-    logUnwritten(log, { sandbox: sandbox.id }, sandbox.note(change));
-  }
-
-  // Its shim was to ask for its removal, or else the shim's `delete` command; that one may have been killed, or have found
-  // us away, and containerd does not call it again.
-  function tend(sandbox: Sandbox): void {
-    if (sandbox.record.ownMonitor !== true) {
-      void sandbox.monitor.gone.then(() => {
-        log.warn({ sandbox: sandbox.id }, "the sandbox's shim died: what is left of the sandbox is removed");
-        return removeAtLast(sandbox);
-      });
-    }
-  }
-
-  async function removeAtLast(sandbox: Sandbox): Promise<void> {
-    for (let pauseMs = REMOVAL_RETRY_MS; ; pauseMs = Math.min(2 * pauseMs, REMOVAL_RETRY_MAX_MS)) {
-      try {
-        await removePresent(sandbox);
-        return;
-      } catch (error) {
-        log.warn({ sandbox: sandbox.id, err: errorText(error) }, "the sandbox cannot be removed yet");
-      }
-      await sleep(pauseMs, undefined, { ref: false });
-    }
-  }
-
-  async function removePresent(sandbox: Sandbox): Promise<void> {
-    await lock.run(sandbox.key, "remove", async () => {
-      if (registry.find(sandbox.namespace, sandbox.id) === sandbox) {
-        await removeLocked(sandbox);
-      }
-    });
-  }
-
   async function end(sandbox: Sandbox, timeoutMs: number): Promise<void> {
     const { state, pid } = sandbox.record;
     if (state === "stopped" || state === "deleting") {
@@ -242,24 +134,8 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
     }
   }
 
-  async function removeLocked(sandbox: Sandbox): Promise<void> {
-    logUnwritten(log, { sandbox: sandbox.id }, sandbox.note({ state: "deleting" }));
-    if (isOrphan(sandbox)) {
-      await adoptOrphan(sandbox, monitors, log);
-    }
-    await tasks.discardAll(sandbox);
-    await sandboxer.stop(sandbox, 0);
-    await sandboxer.remove(sandbox);
-    registry.remove(sandbox);
-    store.removeSandbox(sandbox.record);
-    // Whoever waits gets the true status, if the process has just been ended.
-    if (sandbox.record.pid === 0) {
-      sandbox.exited.resolve(sandbox.record.exit ?? { status: 0, at: now() });
-    }
-    sandbox.monitor.close();
-  }
-
-  const lifecycle: SandboxLifecycle = {
+  return {
+    ...removal,
     watch,
 
     async create(request) {
@@ -311,36 +187,7 @@ export function createSandboxLifecycle(parts: SandboxLifecycleParts): SandboxLif
       const info = { info: JSON.stringify(details) };
       return { pid, state: criState(record.state), createdAt, ...(exit && { exit }), info };
     },
-
-    async takeOver(namespace, id) {
-      const sandbox = registry.get(namespace, id);
-      // Before the lock, which a call may hold that waits for the dead monitor.
-      await sandbox.monitor.probe();
-      await lock.run(sandbox.key, "cleanup", async () => {
-        if (registry.find(namespace, id) === sandbox && isOrphan(sandbox)) {
-          await adoptOrphan(sandbox, monitors, log);
-        }
-      });
-    },
-
-    async cleanUp(namespace, id) {
-      await lifecycle.takeOver(namespace, id);
-      const sandbox = registry.get(namespace, id);
-      const { orphaned, lone } = sandbox.record;
-      if (orphaned === true || lone || !sandbox.hasTasks()) {
-        await lifecycle.shutdown(namespace, id);
-      }
-    },
-
-    async shutdown(namespace, id) {
-      await removePresent(registry.get(namespace, id));
-    },
-
-    remove: removePresent,
-    removeAtLast,
-    tend,
   };
-  return lifecycle;
 }
 
 function lockKey({ namespace, id }: SandboxRequest): string {
