@@ -5,7 +5,6 @@ import {
   constants,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readFileSync,
   readSync,
@@ -13,15 +12,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { labParts } from "@kuasar/install/parts";
-import { programPath } from "@kuasar/install/programs";
 import { waitUntil } from "@kuasar/install/wait-until";
 import { kuasar } from "@kuasar/proto/containerd";
-import { MonitorService } from "@kuasar/proto/definitions";
-import { Code, createClient, createStub, type StatusError, type Stub } from "ttrpc-ts";
-import { connect } from "ttrpc-ts/node";
+import type { MonitorService } from "@kuasar/proto/definitions";
+import { Code, type StatusError, type Stub } from "ttrpc-ts";
+import { type LiveMonitor, startMonitor } from "./live-monitor.ts";
 
 const api = kuasar.monitor.v1;
 const SIGKILL = 9;
@@ -49,32 +46,18 @@ const NO_UNAME = Uint8Array.from([
 describe("kuasar-monitor, for a process with a root of its own", function () {
   this.timeout(30_000);
 
+  let live: LiveMonitor;
   let folder: string;
-  let socket: string;
   let busybox: string;
   let monitor: Stub<typeof MonitorService>;
-  let disconnect: () => void;
 
   beforeEach(async () => {
     ({ busybox } = await labParts());
-    folder = mkdtempSync(join(tmpdir(), "kuasar-monitor-"));
-    socket = join(folder, "m.sock");
-    execFileSync(programPath("kuasar-monitor"), ["--socket", socket]);
-    const client = createClient(await connect(socket, { timeoutMs: 5_000 }));
-    monitor = createStub(MonitorService, client);
-    disconnect = () => client.close();
+    live = await startMonitor();
+    ({ folder, monitor } = live);
   });
 
-  afterEach(async () => {
-    for (const { key, exited } of (await monitor.list({})).processes) {
-      if (!exited) await monitor.signal({ key, signal: SIGKILL });
-      await monitor.wait({ key });
-      await monitor.release({ key });
-    }
-    disconnect();
-    await waitUntil(() => !existsSync(socket), { what: "the monitor to end", timeoutMs: 5_000 });
-    rmSync(folder, { recursive: true });
-  });
+  afterEach(() => live.end());
 
   const bind = (source: string, target: string, options: string[] = [], within = "") => ({
     type: "bind",

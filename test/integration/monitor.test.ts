@@ -1,23 +1,12 @@
 import { strict as assert } from "node:assert";
 import { execFileSync } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { programPath } from "@kuasar/install/programs";
 import { waitUntil } from "@kuasar/install/wait-until";
 import { kuasar } from "@kuasar/proto/containerd";
-import { MonitorService } from "@kuasar/proto/definitions";
-import { Code, createClient, createStub, type StatusError, type Stub } from "ttrpc-ts";
-import { connect } from "ttrpc-ts/node";
+import type { MonitorService } from "@kuasar/proto/definitions";
+import { Code, type StatusError, type Stub } from "ttrpc-ts";
+import { type LiveMonitor, startMonitor } from "./live-monitor.ts";
 
 const api = kuasar.monitor.v1;
 const env = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
@@ -27,31 +16,16 @@ const ALL_NAMESPACES = ["pid", "ipc", "uts", "mount", "network"].map((type) => (
 describe("kuasar-monitor, the parent of a pod's processes", function () {
   this.timeout(20_000);
 
+  let live: LiveMonitor;
   let folder: string;
-  let socket: string;
   let monitor: Stub<typeof MonitorService>;
-  let disconnect: () => void;
 
   beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), "kuasar-monitor-"));
-    socket = join(folder, "m.sock");
-    execFileSync(programPath("kuasar-monitor"), ["--socket", socket]);
-    const client = createClient(await connect(socket, { timeoutMs: 5_000 }));
-    monitor = createStub(MonitorService, client);
-    disconnect = () => client.close();
+    live = await startMonitor();
+    ({ folder, monitor } = live);
   });
 
-  afterEach(async () => {
-    for (const { key, exited } of (await monitor.list({})).processes) {
-      if (!exited) await monitor.signal({ key, signal: SIGKILL });
-      await monitor.wait({ key });
-      await monitor.release({ key });
-    }
-    disconnect();
-    // Without processes and connections it ends by itself.
-    await waitUntil(() => !existsSync(socket), { what: "the monitor to end", timeoutMs: 5_000 });
-    rmSync(folder, { recursive: true });
-  });
+  afterEach(() => live.end());
 
   const run = (fields: kuasar.monitor.v1.IRunRequest) => monitor.run(api.RunRequest.create({ env, ...fields }));
   const spawn = (fields: kuasar.monitor.v1.ISpawnRequest) => monitor.spawn(api.SpawnRequest.create({ env, ...fields }));
