@@ -15,6 +15,6 @@ export const vmCases: readonly RuntimeCase[] = runtimeCases
       const { kernel } = await vmmParts();
       const output = join(cacheDirectory(), "guest-image");
       await writeGuestImage({ output, kernel: kernel.image, modules: kernel.modules, ociRuntime: "crun" });
-      return { kernel_path: join(output, "vmlinuz"), initrd_path: join(output, "initrd.img") };
+      return { hypervisor: { kernel_path: join(output, "vmlinuz"), initrd_path: join(output, "initrd.img") } };
     },
   }));

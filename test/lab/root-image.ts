@@ -41,6 +41,9 @@ const packages = [
   "libc6-dev",
   "libstdc++6",
   "git",
+  // Virtual machines in this one.
+  "qemu-system-x86",
+  "iputils-ping",
 ];
 
 const suite = "bookworm";

@@ -12,5 +12,6 @@ await runSandboxer({
   listen: "/run/vmm-sandboxer.sock",
   dir: "/run/kuasar-vmm",
   configDefaults: VMM_CONFIG_DEFAULTS,
+  logLevel: ({ sandbox }) => sandbox.log_level,
   create: (config, log) => createVmmSandboxer(checkVmmConfig(config), join(programs, "vmm-task"), log),
 });

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Command } from "commander";
-import { type BaseConfig, checkLogLevel, loadConfig } from "../config/load-config.ts";
+import { type BaseConfig, type ConfigDefaults, checkLogLevel, loadConfig } from "../config/load-config.ts";
 import { errorText } from "../error/sandbox-error.ts";
 import type { Logger } from "../log/logger.ts";
 import { createPinoLogger } from "../log/pino-logger.ts";
@@ -16,7 +16,7 @@ import { createTtrpcServer } from "./ttrpc-server.ts";
 import { isServed, listenOnUnixSocket } from "./unix-listener.ts";
 
 /** What one kind of sandboxer adds to the program that all of them are. */
-export interface SandboxerProgram<C extends { readonly [K in keyof C]: string | number | boolean }> {
+export interface SandboxerProgram<C extends ConfigDefaults<C>> {
   /** "runc-sandboxer" */
   readonly name: string;
   readonly version: string;
@@ -24,6 +24,8 @@ export interface SandboxerProgram<C extends { readonly [K in keyof C]: string | 
   readonly dir: string;
   /** Also the list of keys that the config file may have. */
   readonly configDefaults: C;
+  /** A log level of its own key in the config file; "" where it has none. */
+  logLevel?(config: C): string;
   /** `dir` is the folder of the flag --dir; names with a leading dot are free there. */
   create(config: C & BaseConfig, log: Logger, dir: string): Sandboxer;
 }
@@ -43,9 +45,7 @@ const SHUTDOWN_GRACE_MS = 30_000;
 const ANSWER_MS = 20;
 
 /** Runs until a signal ends it. Exits with 1, and a line that says why, if it cannot begin. */
-export async function runSandboxer<C extends { readonly [K in keyof C]: string | number | boolean }>(
-  program: SandboxerProgram<C>,
-): Promise<void> {
+export async function runSandboxer<C extends ConfigDefaults<C>>(program: SandboxerProgram<C>): Promise<void> {
   const flags = parseFlags(program);
   try {
     await serve(program, flags);
@@ -68,12 +68,12 @@ function parseFlags({ name, version, listen, dir }: Omit<SandboxerProgram<never>
     .opts<Flags>();
 }
 
-async function serve<C extends { readonly [K in keyof C]: string | number | boolean }>(
-  program: SandboxerProgram<C>,
-  flags: Flags,
-): Promise<void> {
+async function serve<C extends ConfigDefaults<C>>(program: SandboxerProgram<C>, flags: Flags): Promise<void> {
   const config = loadConfig(flags.config, program.configDefaults);
-  const log = createPinoLogger(flags.logLevel ? checkLogLevel(flags.logLevel, "--log-level") : config.log_level);
+  const level = program.logLevel?.(config) || config.log_level;
+  const log = createPinoLogger(
+    flags.logLevel ? checkLogLevel(flags.logLevel, "--log-level") : checkLogLevel(level, "config"),
+  );
   const store = createStateStore(flags.dir);
   const home = dirname(process.argv[1] ?? "/");
   const monitors = createMonitors(join(flags.dir, MONITORS), [home, join(home, "..", "bin")]);

@@ -51,7 +51,9 @@ export async function startMachine(
   const [network] = await Promise.all([
     netns === "" ? NO_NETWORK : joinPodNetwork(monitor, netns),
     startVirtiofsd(monitor, {
-      program: config.virtiofsd_path,
+      program: config.virtiofs_daemon_path,
+      cache: config.virtiofs_cache,
+      extraArguments: config.virtiofs_extra_args,
       socket,
       folder: share,
       log: join(directory, "virtiofsd.log"),

@@ -10,27 +10,33 @@ const PLACES = ["virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"
 const READY_MS = 5_000;
 const POLL_MS = 2;
 
+export interface VirtiofsdOptions {
+  /** "" looks where Debian has it. */
+  readonly program: string;
+  /** "auto", "always" or "never": what the guest may keep of files without asking again. */
+  readonly cache: string;
+  readonly extraArguments: readonly string[];
+  readonly socket: string;
+  readonly folder: string;
+  readonly log: string;
+  readonly cgroupProcs: readonly string[];
+}
+
 /** The file server of a machine's share, on a socket that the hypervisor then connects to. */
 export async function startVirtiofsd(
   monitor: Monitor,
-  {
-    program,
-    socket,
-    folder,
-    log,
-    cgroupProcs,
-  }: { program: string; socket: string; folder: string; log: string; cgroupProcs: readonly string[] },
+  { program, cache, extraArguments, socket, folder, log, cgroupProcs }: VirtiofsdOptions,
 ): Promise<void> {
   const found = (program === "" ? PLACES : [program])
     .map((name) => findProgram(name))
     .find((path) => path !== undefined);
   if (found === undefined)
     throw failedPrecondition(
-      `the share's file server ${program || "virtiofsd"} is not an executable file: install virtiofsd, or set "virtiofsd_path"`,
+      `the share's file server ${program || "virtiofsd"} is not an executable file: install virtiofsd, or set "virtiofs_daemon_path"`,
     );
   await monitor.spawn({
     key: VIRTIOFSD_KEY,
-    argv: [found, ...arguments_(found, socket, folder)],
+    argv: [found, ...arguments_(found, socket, folder, cache), ...extraArguments],
     env: [],
     cwd: "/",
     stdio: { stdin: "", stdout: log, stderr: log, terminal: false, consoleSocket: "", uid: 0, gid: 0 },
@@ -50,14 +56,23 @@ export async function startVirtiofsd(
 }
 
 /** QEMU's own of before 8.0, and the one that is a project of its own since. */
-function arguments_(program: string, socket: string, folder: string): string[] {
+function arguments_(program: string, socket: string, folder: string, cache: string): string[] {
+  // Upstream's file has had both words for it.
+  const none = cache === "never" || cache === "none";
   return program.startsWith("/usr/lib/qemu/")
-    ? ["-f", `--socket-path=${socket}`, "-o", `source=${folder}`, "-o", "sandbox=chroot,cache=auto,xattr"]
+    ? [
+        "-f",
+        `--socket-path=${socket}`,
+        "-o",
+        `source=${folder}`,
+        "-o",
+        `sandbox=chroot,cache=${none ? "none" : cache},xattr`,
+      ]
     : [
         `--socket-path=${socket}`,
         `--shared-dir=${folder}`,
         "--sandbox=chroot",
-        "--cache=auto",
+        `--cache=${none ? "never" : cache}`,
         "--xattr",
         "--announce-submounts",
       ];
