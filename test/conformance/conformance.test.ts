@@ -1,6 +1,6 @@
 import { assert } from "chai";
 import { allCases } from "./cases/all.ts";
-import { closeStages, openStages } from "./conformance-run.ts";
+import { closeStages, openStages, type Subject, subjects } from "./conformance-run.ts";
 import { type Finding, findOut, type Stages } from "./finding.ts";
 import { justifications } from "./justified.ts";
 import { consoleRow } from "./report.ts";
@@ -11,7 +11,7 @@ describe("the kuasar shim does what containerd's runc shim does", function () {
   const findings = new Map<string, Finding>();
 
   before(async () => {
-    stages = await openStages();
+    stages = await openStages(subjects.runc as Subject);
   });
   after(async () => {
     if (stages) await closeStages(stages);

@@ -35,9 +35,9 @@ export function ociProcess(options: SpecOptions): Record<string, unknown> {
   };
 }
 
-/** A spec such as containerd's client makes: namespaces of its own, but the network's. */
+/** A spec such as containerd's client makes: namespaces of its own. */
 export function ociSpec(cgroupsPath: string, options: SpecOptions): Record<string, unknown> {
-  const namespaces = ["ipc", "uts", "mount", ...(options.hostPid ? [] : ["pid"])].map((type) => ({ type }));
+  const namespaces = ["ipc", "uts", "mount", "network", ...(options.hostPid ? [] : ["pid"])].map((type) => ({ type }));
   const memory = options.memoryLimit ? { limit: options.memoryLimit, swap: options.memoryLimit } : {};
   return {
     ociVersion: "1.0.2",

@@ -1,15 +1,16 @@
 // Compares io.containerd.kuasar.v2 with io.containerd.runc.v2, case by case:
-//   node --import tsx test/conformance/main.ts [--grep TEXT] [--json FILE] [--markdown FILE]
+//   node --import tsx test/conformance/main.ts [--sandboxer runc|vmm] [--grep TEXT] [--json FILE] [--markdown FILE]
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { Command } from "commander";
 import { execa } from "execa";
-import { closeStages, openStages, runCases } from "./conformance-run.ts";
+import { closeStages, openStages, runCases, subjects } from "./conformance-run.ts";
 import type { Finding } from "./finding.ts";
 import { consoleRow, consoleTable, countsOf, markdownReport } from "./report.ts";
 import type { Stage } from "./stage.ts";
 
 interface Options {
+  readonly sandboxer: string;
   readonly grep?: string;
   readonly json?: string;
   readonly markdown?: string;
@@ -17,15 +18,17 @@ interface Options {
 
 async function main(options: Options): Promise<void> {
   const findings: Finding[] = [];
-  const stages = await openStages();
+  const subject = subjects[options.sandboxer];
+  if (!subject) throw new Error(`--sandboxer: expected ${Object.keys(subjects).join(" or ")}, got ${options.sandboxer}`);
+  const stages = await openStages(subject);
   const versions = await versionsOf(stages.reference);
   try {
-    for await (const finding of runCases(stages, options.grep ? new RegExp(options.grep) : undefined)) {
+    for await (const finding of runCases(stages, subject, options.grep ? new RegExp(options.grep) : undefined)) {
       findings.push(finding);
       process.stdout.write(consoleRow(finding));
       // After every case: a run that is broken off has told what it found.
       if (options.json) save(options.json, `${JSON.stringify(findings, null, 2)}\n`);
-      if (options.markdown) save(options.markdown, markdownReport(findings, versions));
+      if (options.markdown) save(options.markdown, markdownReport(findings, versions, subject));
     }
   } finally {
     await closeStages(stages);
@@ -50,6 +53,7 @@ function save(path: string, text: string): void {
 }
 
 await new Command("conformance")
+  .option("--sandboxer <kind>", "what is behind our shim", "runc")
   .option("--grep <text>", "only cases whose name matches this regular expression")
   .option("--json <file>", "where everything that was seen goes")
   .option("--markdown <file>", "where the table goes")

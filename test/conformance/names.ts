@@ -2,10 +2,14 @@
 export class Names {
   private readonly pids = new Map<number, string>();
 
-  constructor(private readonly replaced: readonly (readonly [string, string])[]) {}
+  /** @param onePid what one runtime has many pids for, the other has one: they are all called the same */
+  constructor(
+    private readonly replaced: readonly (readonly [string, string])[],
+    private readonly onePid = false,
+  ) {}
 
   learnPid(pid: number, name: string): void {
-    if (pid !== 0) this.pids.set(pid, name);
+    if (pid !== 0) this.pids.set(pid, this.onePid ? "a process" : name);
   }
 
   pid(pid: number): string {

@@ -1,4 +1,5 @@
 import Table from "cli-table3";
+import type { Subject } from "./conformance-run.ts";
 import type { Finding } from "./finding.ts";
 import type { Observation } from "./observation.ts";
 
@@ -57,19 +58,19 @@ export function countsOf(findings: readonly Finding[]): string {
   );
 }
 
-export function markdownReport(findings: readonly Finding[], versions: string): string {
+export function markdownReport(findings: readonly Finding[], versions: string, { title, command }: Subject): string {
   const rows = findings.map((finding) => {
     const [reference, ours] = sides(finding).map((text) => cell(shorten(text, 600)));
     const why = finding.justified.map((justification) => justification.why).join(" ");
     return `| ${cell(finding.case)} | ${reference} | ${ours} | ${finding.verdict} | ${cell(why)} |`;
   });
   return [
-    "# Conformance with containerd's runc shim",
+    `# Conformance with containerd's runc shim${title}`,
     "",
     "Each case is run through a stock containerd's own gRPC API with `io.containerd.runc.v2` and with",
     "`io.containerd.kuasar.v2`. Compared are results, error codes and the parts of error texts that callers look for,",
     "states, exit codes and times, output, the sequence of events with their fields, and what is left behind.",
-    "`wording` means that only the free text of an error is another. Written by `npm run conformance`.",
+    `\`wording\` means that only the free text of an error is another. Written by \`${command}\`.`,
     "",
     `${versions}. ${countsOf(findings)}.`,
     "",

@@ -21,9 +21,11 @@ export class Stage {
     readonly events: EventLog,
     /** Our small userland, unpacked and mounted. */
     readonly rootfs: string,
+    /** Whether all pids of a container are given one name. */
+    readonly onePid: boolean,
   ) {}
 
-  static async open(runtimeCase: RuntimeCase): Promise<Stage> {
+  static async open(runtimeCase: RuntimeCase, onePid = false): Promise<Stage> {
     const lab = await Lab.start(runtimeCase);
     try {
       const api = connectContainerd(lab.containerd.layout.socket, lab.containerd.ctrNamespace);
@@ -32,7 +34,7 @@ export class Stage {
       mkdirSync(rootfs);
       const { snapshotter } = lab.containerd;
       await lab.containerd.ctr(["image", "mount", "--rw", "--snapshotter", snapshotter, image, rootfs]);
-      return new Stage(lab, api, events, rootfs);
+      return new Stage(lab, api, events, rootfs, onePid);
     } catch (error) {
       await lab.stop();
       throw error;

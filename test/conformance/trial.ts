@@ -50,12 +50,13 @@ export class Trial {
     readonly id: string,
   ) {
     this.tasks = stage.api.tasks;
-    this.names = new Names([
+    const replaced = [
       [stage.bundleOf(id), "BUNDLE"],
       [stage.lab.directory, "DIR"],
       [stage.lab.containerd.ctrNamespace, "NAMESPACE"],
       [id, "ID"],
-    ]);
+    ] as const;
+    this.names = new Names(replaced, stage.onePid);
   }
 
   readonly plain: Plain = (text) => this.names.text(text);

@@ -79,7 +79,6 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
         const files = await createPodFiles(podFilesFolder(sandbox), request.pod, sandbox.monitor);
         remember(sandbox, { podFiles: { ...files } });
       }
-      if (request.lone) await boot(sandbox, plan);
     },
 
     async start(sandbox) {
@@ -123,8 +122,8 @@ async function end({ monitor }: Sandbox, key: string): Promise<void> {
   }
 }
 
+/** A container without a pod has a machine to itself, which is what its spec asks for. */
 function podPlan(request: SandboxRequest): PodPlan {
-  if (request.lone) return { netns: "", hostname: "", sysctls: {}, cgroup: "" };
   const plan = request.pod ? planFromPodConfig(request.pod, request.id, request.netnsPath) : specPlan(request);
   const network = plan.namespaces.find(({ type }) => type === "network");
   if (network === undefined) {
