@@ -65,6 +65,9 @@ export class PodTask {
   removed = false;
   readonly execs = new Map<string, PodProcess>();
   oomWatch: OomWatch | undefined;
+  /** Processes killed for lack of memory in a virtual machine, where no watch of this host's sees them. */
+  oomKills = 0;
+  oomKillsTold = 0;
 
   constructor(
     readonly id: string,

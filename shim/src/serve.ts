@@ -87,7 +87,11 @@ export function serve(settings: ShimSettings): void {
   };
   const tasks = createTaskService(parts);
   const sandbox = createSandboxService(parts);
-  registerMonitor(server, table);
+  registerMonitor(server, table, (id, kills) => {
+    const task = pod.task(id);
+    task.oomKills = Math.max(task.oomKills, kills);
+    events.oomKills(task);
+  });
   server.registerRaw("containerd.task.v2.Task", (payload, context) => tasks.handle(payload, context));
   server.registerRaw("containerd.task.v3.Task", (payload, context) => tasks.handle(payload, context));
   server.registerRaw("containerd.runtime.sandbox.v1.Sandbox", (payload, context) => sandbox.handle(payload, context));

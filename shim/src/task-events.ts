@@ -11,6 +11,8 @@ export interface TaskEvents {
   exited(process: PodProcess): void;
   deleted(task: PodTask): void;
   oom(task: PodTask): void;
+  /** Those of a virtual machine that have not been told, once the task has started. */
+  oomKills(task: PodTask): void;
   execAdded(task: PodTask, execId: string): void;
   paused(task: PodTask): void;
   resumed(task: PodTask): void;
@@ -51,6 +53,11 @@ export function createTaskEvents(publisher: Publisher): TaskEvents {
         id: "",
       }),
     oom: ({ id }) => publish("oom", "TaskOOM", events.TaskOOM, { containerId: id }),
+    oomKills(task) {
+      if (!task.init.started || task.oomKills <= task.oomKillsTold) return;
+      task.oomKillsTold = task.oomKills;
+      this.oom(task);
+    },
     execAdded: (task, execId) =>
       publish("exec-added", "TaskExecAdded", events.TaskExecAdded, { containerId: task.id, execId }),
     paused: ({ id }) => publish("paused", "TaskPaused", events.TaskPaused, { containerId: id }),

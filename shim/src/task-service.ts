@@ -158,7 +158,10 @@ class Service implements TaskService {
       process.started = true;
       if (execId !== "") exits.watch(process);
       else this.watchOom(process.task);
-      exits.announce(process, () => events.started(process));
+      exits.announce(process, () => {
+        events.started(process);
+        if (execId === "") events.oomKills(process.task);
+      });
       return answer;
     } catch (error) {
       if (announced) exits.announce(process);

@@ -19,7 +19,8 @@ interface Options {
 async function main(options: Options): Promise<void> {
   const findings: Finding[] = [];
   const subject = subjects[options.sandboxer];
-  if (!subject) throw new Error(`--sandboxer: expected ${Object.keys(subjects).join(" or ")}, got ${options.sandboxer}`);
+  if (!subject)
+    throw new Error(`--sandboxer: expected ${Object.keys(subjects).join(" or ")}, got ${options.sandboxer}`);
   const stages = await openStages(subject);
   const versions = await versionsOf(stages.reference);
   try {

@@ -55,7 +55,7 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
     const machine = await startMachine(sandbox.monitor, hypervisor, config, request, ({ agent, console, pid }) =>
       remember(sandbox, { agent: { ...agent }, console, machinePid: pid }),
     );
-    machine.guest.close();
+    machines.add(sandbox, machine.guest);
     return machine.pid;
   }
 

@@ -6,8 +6,15 @@ import type { Process, ProcessTable } from "./process-table.ts";
 import { runCommand } from "./run.ts";
 import { continueProcess, spawnProcess } from "./spawn.ts";
 
-/** Serves kuasar.monitor.v1.Monitor (proto/src/kuasar/monitor/v1/monitor.proto) over the table's processes. */
-export function registerMonitor(server: Server, table: ProcessTable): void {
+/**
+ * Serves kuasar.monitor.v1.Monitor (proto/src/kuasar/monitor/v1/monitor.proto) over the table's processes.
+ * @param onOom told of processes killed for lack of memory where they cannot be seen; by default nobody asks
+ */
+export function registerMonitor(
+  server: Server,
+  table: ProcessTable,
+  onOom: (id: string, kills: number) => void = () => {},
+): void {
   const fifos = createHeldFifos();
   server.register(MonitorService, {
     spawn: async (request) => ({ pid: await spawnProcess(table, requireKey(request)) }),
@@ -52,6 +59,10 @@ export function registerMonitor(server: Server, table: ProcessTable): void {
     },
     hold: (request) => {
       fifos.hold(requireKey(request).key, request.fifos);
+      return {};
+    },
+    reportOom: ({ id, kills }) => {
+      onOom(id, kills);
       return {};
     },
     release: ({ key }) => {

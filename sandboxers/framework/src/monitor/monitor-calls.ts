@@ -83,15 +83,8 @@ export function createMonitorCalls(link: MonitorLink): Monitor {
       return await call("Run", wire.RunRequest, request, wire.RunResponse, limit);
     },
 
-    async cancel(owner) {
-      try {
-        await call("Cancel", wire.CancelRequest, { owner }, empty, CALL_TIMEOUT_MS);
-      } catch (error) {
-        if (!isCode(error, ErrorCode.UNIMPLEMENTED)) {
-          throw error;
-        }
-      }
-    },
+    cancel: (owner) => ifKnown(call("Cancel", wire.CancelRequest, { owner }, empty, CALL_TIMEOUT_MS)),
+    reportOom: (id, kills) => ifKnown(call("ReportOom", wire.ReportOomRequest, { id, kills }, empty, CALL_TIMEOUT_MS)),
 
     async wait(key) {
       for (let pauseMs = RETRY_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_MAX_MS)) {
@@ -131,6 +124,17 @@ export function createMonitorCalls(link: MonitorLink): Monitor {
 
     close: () => link.close(),
   };
+}
+
+/** What an older monitor does not know, it does without. */
+async function ifKnown(done: Promise<void>): Promise<void> {
+  try {
+    await done;
+  } catch (error) {
+    if (!isCode(error, ErrorCode.UNIMPLEMENTED)) {
+      throw error;
+    }
+  }
 }
 
 function exitOf({ exitStatus, exitedAt }: { exitStatus: number; exitedAt?: Exit["at"] | null | undefined }): Exit {

@@ -39,6 +39,11 @@ export interface Monitor {
   /** Keeps FIFOs open, both ends, until the key is released. */
   hold(key: string, fifos: readonly string[]): Promise<void>;
   release(key: string): Promise<void>;
+  /**
+   * Processes of a container that have been killed for lack of memory, in all, where the monitor cannot see that. Without
+   * effect where the monitor, an older one, cannot tell anybody.
+   */
+  reportOom(id: string, kills: number): Promise<void>;
   mount(mounts: readonly Mount[], target: string): Promise<void>;
   unmount(target: string): Promise<void>;
   /** Gives the connection up. Calls that wait are rejected. */

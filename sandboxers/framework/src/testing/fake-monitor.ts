@@ -85,6 +85,7 @@ export async function startFakeMonitor(path: string): Promise<FakeMonitor> {
       return {};
     },
     hold: () => ({}),
+    reportOom: () => ({}),
     release({ key }) {
       processes.delete(key);
       released.push(key);

@@ -19,7 +19,7 @@ function serve({ channel }: { channel: string }): void {
   table.onExit = ({ key }) => io.ended(key);
   const server = createServer({ onError: (error) => log.warn("ttrpc", { error }) });
   registerMonitor(server, table);
-  registerGuest(server, io);
+  registerGuest(server, table, io);
   serveChannel(server, channel).catch((error: unknown) => {
     log.error("the channel to the host", { error });
     powerOff();

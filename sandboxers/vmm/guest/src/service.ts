@@ -1,4 +1,5 @@
 import { GuestService } from "@kuasar/proto/guest-definitions";
+import type { ProcessTable } from "@kuasar/shim/monitor/process-table";
 import { powerOff, setClock } from "guest";
 import type { Server } from "ttrpc-ts";
 import { configure, describeMachine } from "./configure.ts";
@@ -7,7 +8,7 @@ import type { GuestIo } from "./guest-io.ts";
 import { waitForOom } from "./oom.ts";
 
 /** Serves kuasar.guest.v1.Guest (proto/src/kuasar/guest/v1/guest.proto). */
-export function registerGuest(server: Server, io: GuestIo): void {
+export function registerGuest(server: Server, table: ProcessTable, io: GuestIo): void {
   let configured = false;
   server.register(GuestService, {
     configure: (request) => {
@@ -34,7 +35,7 @@ export function registerGuest(server: Server, io: GuestIo): void {
       removeAll(paths);
       return {};
     },
-    waitForOom: async ({ cgroup, count }) => ({ count: await waitForOom(cgroup, count) }),
+    waitForOom: ({ cgroup, count, key }) => waitForOom(table, cgroup, count, key),
     setClock: ({ now }) => {
       if (now) setClock(now.seconds, now.nanos);
       return {};

@@ -8,9 +8,11 @@ import type { AgentAddress } from "../hypervisor/hypervisor.ts";
 
 /** What vmm-task says first on each connection (guest/src/channel.ts). */
 const GREETING = "KUASAR-GUEST-1\n";
-const GREETING_MS = 2_000;
-const CALL_CONNECT_MS = 5_000;
-const RETRY_MS = 10;
+const GREETING_MS = 1_000;
+const CALL_CONNECT_MS = 10_000;
+/** A guest notices that a host's process has gone only if the next one leaves it the time. */
+const RETRY_MS = 50;
+const RETRY_MAX_MS = 1_000;
 
 /** The connection to a pod's machine, made anew when it is lost. */
 export interface GuestLink extends MonitorLink {
@@ -25,15 +27,15 @@ export function createGuestLink(address: AgentAddress): GuestLink {
 
   async function dial(timeoutMs: number): Promise<Client> {
     const until = Date.now() + timeoutMs;
-    for (;;) {
+    for (let pauseMs = RETRY_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_MAX_MS)) {
       if (closed) throw unavailable(`the machine at ${address.path} is not in use any more`);
       try {
-        client = createClient(await dialOnce(address, Math.max(GREETING_MS, until - Date.now())));
+        client = createClient(await dialOnce(address, GREETING_MS));
         return client;
       } catch (error) {
         if (Date.now() >= until) throw unavailable(`the machine at ${address.path} does not answer`, error);
       }
-      await sleep(RETRY_MS);
+      await sleep(pauseMs);
     }
   }
 

@@ -2,6 +2,7 @@ import { unknown } from "@kuasar/framework/error/sandbox-error";
 import type { RunRequest, Stdio } from "@kuasar/framework/monitor/monitor";
 import { lastErrorIn } from "@kuasar/runc-sandboxer/oci-runtime/runtime-error";
 import type { Guest } from "./guest.ts";
+import { inRuncWords } from "./runtime-words.ts";
 
 const BUNDLES = "/run/kuasar/bundles";
 const ROOT = "/run/kuasar/runtime";
@@ -41,9 +42,8 @@ export function createGuestRuntime(guest: Guest): GuestRuntime {
     const { exitStatus, stderr } = await guest.processes.run({ argv, env: ENVIRONMENT, cwd: "/", owner: id, ...rest });
     if (exitStatus === 0) return;
     const logged = (await guest.readFiles([log(id)])).get(log(id)) ?? "";
-    throw unknown(
-      `${what}: ${lastErrorIn(logged) || Buffer.from(stderr).toString().trim() || `exit status ${exitStatus}`}`,
-    );
+    const said = lastErrorIn(logged) || Buffer.from(stderr).toString().trim() || `exit status ${exitStatus}`;
+    throw unknown(`${what}: ${inRuncWords(said)}`);
   }
 
   return {

@@ -39,7 +39,11 @@ export interface Guest {
   /** By path; those that there are. */
   readFiles(paths: readonly string[]): Promise<ReadonlyMap<string, string>>;
   remove(paths: readonly string[]): Promise<void>;
+  /** Answers when more processes of the cgroup have been killed for lack of memory, and when the process has exited. */
+  waitForOom(cgroup: string, count: number, key: string): Promise<{ count: number; exited: boolean }>;
   powerOff(): Promise<void>;
+  /** Set by `close`. */
+  readonly closed: boolean;
   close(): void;
 }
 
@@ -91,7 +95,12 @@ export function connectGuest(address: AgentAddress): Guest {
       return new Map(files.map(({ path, content }) => [path, Buffer.from(content).toString()]));
     },
     remove: (paths) => call("Remove", wire.RemoveRequest, { paths }, nothing),
+    waitForOom: (cgroup, count, key) =>
+      call("WaitForOom", wire.WaitForOomRequest, { cgroup, count, key }, wire.WaitForOomResponse, NO_LIMIT),
     powerOff: () => call("PowerOff", { encode: () => new Uint8Array(0) }, {}, nothing, 1000),
+    get closed() {
+      return link.closed;
+    },
     close: () => link.close(),
   };
 }

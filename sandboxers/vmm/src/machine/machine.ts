@@ -14,20 +14,26 @@ export interface RunningMachine {
 export interface Machines {
   /** UNAVAILABLE for a pod whose machine has not been started. */
   of(sandbox: Sandbox): RunningMachine;
+  /** Of a machine that has just been started. */
+  add(sandbox: Sandbox, guest: Guest): void;
   forget(sandbox: Sandbox): void;
 }
 
 export function createMachines(): Machines {
   const machines = new Map<string, RunningMachine>();
+  function add({ key }: Sandbox, guest: Guest): RunningMachine {
+    const machine = { guest, pumps: new Map<string, StdioPump>() };
+    machines.set(key, machine);
+    return machine;
+  }
   return {
+    add,
     of(sandbox) {
       const known = machines.get(sandbox.key);
       if (known) return known;
       const agent = sandbox.record.engine.agent as AgentAddress | undefined;
       if (!agent) throw unavailable(`sandbox ${sandbox.id} has no machine`);
-      const machine = { guest: connectGuest(agent), pumps: new Map<string, StdioPump>() };
-      machines.set(sandbox.key, machine);
-      return machine;
+      return add(sandbox, connectGuest(agent));
     },
     forget({ key }) {
       const machine = machines.get(key);

@@ -16,6 +16,9 @@ export interface GuestContainer {
   }>;
 }
 
+/** A container's, below the root of the guest's hierarchy. */
+export const cgroupOf = (id: string) => `/kuasar/${id}`;
+
 /** The machine's own, which all of its containers share as a pod's do. */
 const POD_NAMESPACES = ["network", "ipc", "uts", "user"];
 
@@ -62,7 +65,7 @@ export function guestSpec(spec: OciSpec, id: string): GuestContainer {
       root: { ...spec.root, path: `${GUEST_SHARE}/${id}/rootfs` },
       mounts,
       process: process as NonNullable<OciSpec["process"]>,
-      linux: { ...linux, namespaces, cgroupsPath: `/kuasar/${id}` },
+      linux: { ...linux, namespaces, cgroupsPath: cgroupOf(id) },
     },
     binds,
   };

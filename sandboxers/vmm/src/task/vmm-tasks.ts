@@ -19,8 +19,9 @@ import { createGuestRuntime } from "../guest/guest-runtime.ts";
 import type { Machines } from "../machine/machine.ts";
 import { machineFolder } from "../machine/machine-folder.ts";
 import { shareFolder } from "../share/share-folder.ts";
-import { bindMount, guestSpec } from "./guest-spec.ts";
+import { bindMount, cgroupOf, guestSpec } from "./guest-spec.ts";
 import { forgetProgress, type StdioPump, startStdioPump } from "./stdio-pump.ts";
+import { tellOom } from "./tell-oom.ts";
 
 const SIGKILL = 9;
 const CGROUP_FILES = [
@@ -154,8 +155,12 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
       const key = processKey(task.id, execId);
       const io = execId === "" ? task.record.io : task.exec(execId).io;
       const pump = pumpOf(sandbox, key, io);
+      const guest = guestOf(sandbox);
       try {
-        const { exit } = await guestOf(sandbox).processes.wait(key);
+        const [{ exit }] = await Promise.all([
+          guest.processes.wait(key),
+          execId === "" ? tellOom(guest, sandbox.monitor, task.id, cgroupOf(task.id), log) : undefined,
+        ]);
         // What it wrote is there before anybody hears of its end.
         await pump.drained;
         await sandbox.monitor.release(key);
@@ -202,7 +207,7 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
     pids: (sandbox) => [sandbox.record.pid],
 
     async stats(sandbox, task) {
-      const folder = `/sys/fs/cgroup/kuasar/${task.id}`;
+      const folder = `/sys/fs/cgroup${cgroupOf(task.id)}`;
       const files = await guestOf(sandbox).readFiles(CGROUP_FILES.map((name) => `${folder}/${name}`));
       if (!files.has(`${folder}/cgroup.procs`)) throw notFound(`cgroup does not exist: task ${task.id}`);
       return { version: 2, metrics: metricsV2((name) => files.get(`${folder}/${name}`), []) };
