@@ -9,6 +9,7 @@ import {
   linkSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -75,12 +76,21 @@ async function bundleNative({ name, native }, part, entry, { qjsc }) {
     external: modules,
     logLevel: "warning",
   });
+  requirePresentMath(bundle);
   const code = join(work, `${name}-${part}.c`);
   const [loader, ...args] = qjsc;
   // -ss: without the source and without debug information, which would be kept in the memory of each process.
   const known = modules.flatMap((module) => ["-M", module]);
   await run(loader, [...args, "-c", "-ss", "-m", ...known, "-N", `${part}_bytecode`, "-o", code, bundle]);
   return code;
+}
+
+/** Native programs have no more of Math than they need (shim/native/absent_math.c). */
+function requirePresentMath(bundle) {
+  const absent = /Math\s*\.\s*(a?(sin|cos|tan)h?|atan2|hypot|cbrt|exp|expm1|log|log1p|log2)\b/.exec(
+    readFileSync(bundle, "utf8"),
+  );
+  if (absent) throw new Error(`${bundle}: ${absent[0]} is not in the native programs: see absent_math.c`);
 }
 
 function compileRuntime(parts) {

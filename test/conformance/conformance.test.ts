@@ -33,7 +33,7 @@ describe("the kuasar shim does what containerd's runc shim does", function () {
   it("needs each of the named exceptions", () => {
     const used = new Set([...findings.values()].flatMap(({ justified }) => justified));
     const unused = justifications.filter(
-      (justification) => !justification.byChance && findings.has(justification.case) && !used.has(justification),
+      (justification) => !justification.byChance && findings.has(`${justification.case}`) && !used.has(justification),
     );
     assert.deepEqual(unused, []);
   });

@@ -38,12 +38,16 @@ export function judge(
   justifications: readonly Justification[],
 ): Finding {
   const comparison = compare(reference, ours);
-  const own = justifications.filter((justification) => justification.case === name);
+  const own = justifications.filter((justification) => matches(justification.case, name));
   const reasons = comparison.differences.map((difference) =>
-    own.find(({ step, ours: result }) => step === difference.step && result.test(difference.ours ?? "")),
+    own.find(({ step, ours: result }) => matches(step, difference.step) && result.test(difference.ours ?? "")),
   );
   const justified = [...new Set(reasons.filter((reason) => reason !== undefined))];
   const allJustified = comparison.verdict === "different" && reasons.every((reason) => reason !== undefined);
   const verdict = allJustified ? "justified" : comparison.verdict;
   return { case: name, reference, ours, comparison, justified: verdict === "justified" ? justified : [], verdict };
+}
+
+function matches(wanted: string | RegExp, name: string): boolean {
+  return typeof wanted === "string" ? wanted === name : wanted.test(name);
 }

@@ -1,7 +1,7 @@
 /** A difference that is meant. It covers one step of one case, and only the results that it names. */
 export interface Justification {
-  readonly case: string;
-  readonly step: string;
+  readonly case: string | RegExp;
+  readonly step: string | RegExp;
   /** In our result, as the report has it. */
   readonly ours: RegExp;
   readonly why: string;

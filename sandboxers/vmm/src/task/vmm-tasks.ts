@@ -1,11 +1,18 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { metricsV2 } from "@kuasar/framework/cgroup/stats-v2";
-import { ErrorCode, invalidArgument, isCode, notFound, SandboxError } from "@kuasar/framework/error/sandbox-error";
+import {
+  ErrorCode,
+  invalidArgument,
+  isCode,
+  notFound,
+  SandboxError,
+  unknown,
+} from "@kuasar/framework/error/sandbox-error";
 import type { Logger } from "@kuasar/framework/log/logger";
-import type { Stdio } from "@kuasar/framework/monitor/monitor";
+import type { Mount, Stdio } from "@kuasar/framework/monitor/monitor";
 import { readSpec } from "@kuasar/framework/oci/read-spec";
 import type { OciSpec } from "@kuasar/framework/oci/spec";
 import { podFilesOf, rememberStandIns } from "@kuasar/framework/pause/pause-pods";
@@ -89,7 +96,7 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
       const folder = join(shareFolder(sandbox), task.id);
       const rootfs = join(folder, "rootfs");
       mkdirSync(rootfs, { recursive: true, mode: 0o711 });
-      await sandbox.monitor.mount(request.rootfs, rootfs);
+      await sandbox.monitor.mount(rootMounts(task, spec, request.rootfs), rootfs);
       for (const bind of container.binds) {
         const target = join(folder, bind.name);
         if (statSync(bind.source).isDirectory()) mkdirSync(target, { mode: 0o711 });
@@ -223,6 +230,16 @@ function withPodFiles(sandbox: Sandbox, spec: OciSpec): OciSpec {
   if (!mounts) return spec;
   rememberStandIns(sandbox, standInsOf(spec.mounts ?? [], mounts, sandbox.id));
   return { ...spec, mounts };
+}
+
+/** Without mounts a container's root is a folder of the host's, as the spec has it. UNKNOWN, as runc's, if there is none. */
+function rootMounts({ bundle }: Task, { root }: OciSpec, mounts: readonly Mount[]): readonly Mount[] {
+  if (mounts.length > 0) return mounts;
+  const source = resolve(bundle, root?.path ?? "rootfs");
+  if (!existsSync(source)) {
+    throw unknown(`OCI runtime create failed: invalid rootfs: stat ${source}: no such file or directory`);
+  }
+  return [{ type: "bind", source, target: "", options: ["rbind", "rprivate"] }];
 }
 
 function ignoreMissing(error: unknown): void {
