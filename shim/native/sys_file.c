@@ -238,6 +238,13 @@ SYS_FUNCTION(sys_splice) {
     return JS_NewInt32(ctx, (int)moved);
 }
 
+// unread(fd): how many bytes a FIFO or a pipe holds.
+SYS_FUNCTION(sys_unread) {
+    SYS_INT(fd, 0);
+    int bytes;
+    return ioctl(fd, FIONREAD, &bytes) ? sys_throw(ctx, "ioctl", "FIONREAD") : JS_NewInt32(ctx, bytes);
+}
+
 // setWindowSize(fd, rows, columns) of a terminal.
 SYS_FUNCTION(set_window_size) {
     SYS_INT(fd, 0);
@@ -294,6 +301,7 @@ const JSCFunctionListEntry sys_file_functions[] = {
     JS_CFUNC_DEF("setNonblocking", 2, set_nonblocking),
     JS_CFUNC_DEF("fchown", 3, sys_fchown),
     JS_CFUNC_DEF("splice", 3, sys_splice),
+    JS_CFUNC_DEF("unread", 1, sys_unread),
     JS_CFUNC_DEF("setWindowSize", 3, set_window_size),
     JS_CFUNC_DEF("fchdir", 1, sys_fchdir),
     JS_CFUNC_DEF("openTerminal", 0, open_terminal),

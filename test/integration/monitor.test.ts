@@ -1,7 +1,9 @@
 import { strict as assert } from "node:assert";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { constants, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { waitUntil } from "@kuasar/install/wait-until";
 import { kuasar } from "@kuasar/proto/containerd";
 import type { MonitorService } from "@kuasar/proto/definitions";
@@ -141,6 +143,27 @@ describe("kuasar-monitor, the parent of a pod's processes", function () {
       await rejects(spawn({ key: "x", argv: ["sleep", "1000"], ...fields }), code, message);
     }
     assert.deepEqual((await monitor.list({})).processes, []);
+  });
+
+  it("starts a process when its output's client is there to read, and whoever is not by then is not waited for", async () => {
+    const fifos = ["stdout", "stderr"].map((name) => join(folder, name));
+    execFileSync("mkfifo", fifos);
+    const [stdout, stderr] = fifos;
+    const order: string[] = [];
+    const spawned = spawn({ key: "p", argv: ["sh", "-c", "echo out"], stdio: { stdout, stderr } }).then(() =>
+      order.push("spawned"),
+    );
+    await sleep(50);
+    order.push("opened");
+    const readers = await Promise.all(fifos.map((path) => open(path, constants.O_RDONLY)));
+    await spawned;
+    assert.deepEqual(order, ["opened", "spawned"]);
+    await monitor.wait({ key: "p" });
+    assert.equal((await readers[0]?.read(Buffer.alloc(10)))?.bytesRead, "out\n".length);
+    await Promise.all(readers.map((reader) => reader.close()));
+    await monitor.release({ key: "p" });
+    await spawn({ key: "q", argv: ["sh", "-c", "echo out"], stdio: { stdout } });
+    assert.equal((await monitor.wait({ key: "q" })).exitStatus, 0);
   });
 
   it("signals a process, waits for it and forgets it, each at its time only", async () => {

@@ -7,6 +7,8 @@ const ROUNDS = 16;
 
 /** Copies bytes from one file descriptor to another, both non-blocking, as fast as the other side takes them. */
 export interface Copier {
+  /** There is nothing more to copy. */
+  readonly closed: boolean;
   /** Stops at once and closes both. */
   close(): void;
 }
@@ -20,7 +22,7 @@ class FdCopier implements Copier {
   private readonly buffer = new ArrayBuffer(CHUNK);
   private start = 0;
   private end = 0;
-  private closed = false;
+  closed = false;
 
   constructor(
     private readonly from: number,

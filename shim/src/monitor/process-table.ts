@@ -2,13 +2,16 @@ import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
 import { readText } from "../platform/files.ts";
 import type { HeldChild } from "../platform/forked-child.ts";
-import { unwatch, watch } from "../platform/loop.ts";
+import { sleep, unwatch, watch } from "../platform/loop.ts";
 import { createRunningCommands, type RunningCommands } from "./running-commands.ts";
 import type { ProcessStdio } from "./stdio.ts";
 
 const SIGCHLD = 17;
 /** Where nobody can know how a process ended. */
 const UNKNOWN_STATUS = 255;
+/** How long a client may take to read what is there when a process ends, before it is told of the end. */
+const READING_MS = 250;
+const READING_POLL_MS = 2;
 
 /** How a process ended: its exit status, or 128 + the signal's number. */
 export interface Exit {
@@ -24,6 +27,8 @@ export interface Process {
   readonly pid: number;
   readonly stdio: ProcessStdio | undefined;
   exit: Exit | undefined;
+  /** It has exited, and what it wrote is still being read. */
+  isUntold?: boolean;
   /** Set while it waits to become its program. */
   held?: HeldChild;
   /** Set where the process is not our child: its end is told by a pidfd. */
@@ -155,7 +160,7 @@ class Table implements ProcessTable {
 
   wait(key: string): Promise<Process> {
     const process = this.get(key);
-    if (process.exit) return Promise.resolve(process);
+    if (process.exit && !process.isUntold) return Promise.resolve(process);
     return new Promise((resolve) => {
       const waiting = this.waiters.get(key);
       if (waiting) waiting.push(resolve);
@@ -208,6 +213,24 @@ class Table implements ProcessTable {
 
   private exited(process: Process, exit: Exit): void {
     process.exit = exit;
+    if (process.stdio?.isUnread) void this.tellOnceRead(process, process.stdio);
+    else this.tell(process);
+  }
+
+  /**
+   * ctr's answer to an exit is to close its end of the FIFOs, whatever is still in them (containerd's cio/io_unix.go,
+   * copyIO, `cancel`). A client that does not read is not waited for.
+   */
+  private async tellOnceRead(process: Process, stdio: ProcessStdio): Promise<void> {
+    process.isUntold = true;
+    for (const until = sys.monotonicMs() + READING_MS; stdio.isUnread && sys.monotonicMs() < until; ) {
+      await sleep(READING_POLL_MS);
+    }
+    process.isUntold = false;
+    this.tell(process);
+  }
+
+  private tell(process: Process): void {
     const waiting = this.waiters.get(process.key) ?? [];
     this.waiters.delete(process.key);
     for (const resolve of waiting) resolve(process);

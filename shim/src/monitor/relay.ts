@@ -11,6 +11,8 @@ import { startTimer, stopTimer, unwatch, watch } from "../platform/loop.ts";
 export interface Relay {
   /** For the process. Closed by whoever started it. */
   readonly end: number;
+  /** Whether the process has written what is not in the client's FIFO yet. */
+  readonly isBehind: boolean;
   /** The process is gone: of its output, what is there still goes out; what comes later than a moment from now does not. */
   finish(): void;
 }
@@ -79,6 +81,10 @@ class PipeRelay implements Relay {
       if ((error as sys.SysError).code === "EPIPE") return 0;
       throw error;
     }
+  }
+
+  get isBehind(): boolean {
+    return !this.closed && sys.unread(this.from) > 0;
   }
 
   finish(): void {

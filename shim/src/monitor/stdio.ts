@@ -12,6 +12,8 @@ export interface ProcessStdio {
   readonly child: readonly [stdin: number, stdout: number, stderr: number];
   readonly terminal: Terminal | undefined;
   closeChildEnds(): void;
+  /** Whether the client has not read all that the process has written by now. */
+  readonly isUnread: boolean;
   /** End of input for the process. */
   closeStdin(): void;
   close(): void;
@@ -55,8 +57,8 @@ export async function openStdio(paths: StdioPaths, owner: StdioOwner): Promise<P
       opened.child[1] = pipes.stdout;
       opened.child[2] = pipes.stderr;
     } else {
-      opened.output(1, pathOf(stdout), piped || owner.exec);
-      opened.output(2, pathOf(stderr), piped || owner.exec);
+      await opened.output(1, pathOf(stdout), piped || owner.exec);
+      await opened.output(2, pathOf(stderr), piped || owner.exec);
     }
   } catch (error) {
     opened.close();
@@ -66,17 +68,17 @@ export async function openStdio(paths: StdioPaths, owner: StdioOwner): Promise<P
 }
 
 /** The stdio of a process with a terminal: the command that makes it has /dev/null, the process the terminal. */
-export function terminalStdio(terminal: Terminal): ProcessStdio {
+export async function terminalStdio(terminal: Terminal): Promise<ProcessStdio> {
   const opened = new Opened(terminal);
   opened.stdin("", false);
-  opened.output(1, "", false);
-  opened.output(2, "", false);
+  await opened.output(1, "", false);
+  await opened.output(2, "", false);
   return opened;
 }
 
 /** The stdio of a process that gets a terminal of the monitor's own making. */
-export function spawnedTerminalStdio({ stdin, stdout }: StdioPaths): ProcessStdio {
-  const output = openOutput(pathOf(parseStreamUri("stdout", stdout ?? "")));
+export async function spawnedTerminalStdio({ stdin, stdout }: StdioPaths): Promise<ProcessStdio> {
+  const output = await openOutput(pathOf(parseStreamUri("stdout", stdout ?? "")));
   const [master, slave] = openTerminalOr(output);
   const opened = new Opened(heldTerminal(master, stdin ?? "", output));
   opened.child[0] = slave;
@@ -108,6 +110,7 @@ class Opened implements ProcessStdio {
   readonly child: [number, number, number] = [-1, -1, -1];
   private readonly kept: [number, number, number] = [-1, -1, -1];
   private readonly relays: Relay[] = [];
+  private readonly outputRelays: Relay[] = [];
 
   constructor(
     readonly terminal: Terminal | undefined = undefined,
@@ -135,12 +138,16 @@ class Opened implements ProcessStdio {
     }
   }
 
-  output(fd: 1 | 2, path: string, relayed: boolean): void {
-    const output = openOutput(path);
+  async output(fd: 1 | 2, path: string, relayed: boolean): Promise<void> {
+    const output = await openOutput(path);
     this.child[fd] = output.fd;
     this.kept[fd] = output.kept;
     if (output.kept < 0) return;
-    if (relayed) this.child[fd] = this.relay(relayOutput(output.fd));
+    if (relayed) {
+      const relay = relayOutput(output.fd);
+      this.outputRelays.push(relay);
+      this.child[fd] = this.relay(relay);
+    }
     this.give(this.child[fd]);
   }
 
@@ -151,6 +158,15 @@ class Opened implements ProcessStdio {
 
   closeChildEnds(): void {
     closeAll(this.child);
+  }
+
+  get isUnread(): boolean {
+    const [, stdout, stderr] = this.kept;
+    return (
+      this.outputRelays.some((relay) => relay.isBehind) ||
+      [stdout, stderr].some((fd) => fd >= 0 && sys.unread(fd) > 0) ||
+      (this.terminal?.isUnread ?? false)
+    );
   }
 
   closeStdin(): void {

@@ -15,6 +15,8 @@ export interface Terminal {
   attach(): void;
   resize(columns: number, rows: number): void;
   closeStdin(): void;
+  /** Whether the client has not read all that was shown. */
+  readonly isUnread: boolean;
   close(): void;
 }
 
@@ -79,6 +81,10 @@ class HeldTerminal implements Terminal {
 
   closeStdin(): void {
     this.keptInput = closed(this.keptInput);
+  }
+
+  get isUnread(): boolean {
+    return this.shown?.closed === false || (this.keptOutput >= 0 && sys.unread(this.keptOutput) > 0);
   }
 
   close(): void {

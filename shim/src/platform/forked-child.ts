@@ -57,7 +57,7 @@ export async function forkHeldChild(
   return {
     pid: words.pid,
     async proceed() {
-      if (words.ended) throw new ChildError("it has ended");
+      if (words.ended) throw new ChildError(words.failure ?? "it has ended");
       sys.write(opener, new ArrayBuffer(1), 0, 1);
       await words.end;
     },
@@ -117,7 +117,8 @@ class ChildWords {
     private readonly fd: number,
     /** The one that the child has named, else the one that was forked. */
     public pid: number,
-    private failure: string | undefined,
+    /** What it could not do. */
+    public failure: string | undefined,
   ) {
     this.held = new Promise((resolve) => {
       this.tellHeld = resolve;

@@ -70,6 +70,8 @@ declare module "sys" {
   export function setNonblocking(fd: number, on: number): void;
   export function fchown(fd: number, uid: number, gid: number): void;
   export function splice(from: number, to: number, length: number): number;
+  /** How many bytes a FIFO or a pipe holds. */
+  export function unread(fd: number): number;
   export function setWindowSize(fd: number, rows: number, columns: number): void;
   /** A new terminal: its master, and the side that a process gets. */
   export function openTerminal(): [master: number, slave: number];

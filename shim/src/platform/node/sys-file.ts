@@ -27,6 +27,7 @@ const LOCK_EX = 2;
 const _TCGETS = 0x5401;
 const _TCSETS = 0x5402;
 const TIOCSWINSZ = 0x5414;
+const FIONREAD = 0x541b;
 const TIOCSCTTY = 0x540e;
 const TIOCSPTLCK = 0x40045431;
 const TIOCGPTPEER = 0x5441;
@@ -159,6 +160,12 @@ export function fchown(fd: number, uid: number, gid: number): void {
 
 export function splice(from: number, to: number, length: number): number {
   return whenReady("splice", attempt("splice", from, 0, to, 0, length, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+}
+
+export function unread(fd: number): number {
+  const bytes = new Int32Array(1);
+  callOn("FIONREAD", "ioctl", fd, FIONREAD, new Out(new Uint8Array(bytes.buffer)));
+  return bytes[0] ?? 0;
 }
 
 export function setWindowSize(fd: number, rows: number, columns: number): void {
