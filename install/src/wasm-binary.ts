@@ -40,16 +40,23 @@ export const i64 = (value: bigint): Code => [0x42, signedLeb(value)];
 export const call = (name: Import, ...args: Code[]): Code => [...args, 0x10, leb(names.indexOf(name))];
 export const drop = (code: Code): Code => [code, 0x1a];
 export const load = (address: number): Code => [i32(address), 0x28, 2, 0];
+export const loadByte = (address: Code): Code => [address, 0x2d, 0, 0];
 export const store = (address: number, value: Code): Code => [i32(address), value, 0x36, 2, 0];
+export const storeLong = (address: number, value: Code): Code => [i32(address), value, 0x37, 3, 0];
 export const unreachable: Code = [0x00];
 /** Again and again. */
 export const loop = (...code: Code[]): Code => [0x03, 0x40, ...code, 0x0c, 0, 0x0b];
 export const when = (condition: Code, ...code: Code[]): Code => [condition, 0x04, 0x40, ...code, 0x0b];
 export const isZero = (value: Code): Code => [value, 0x45];
+export const equal = (a: Code, b: Code): Code => [a, b, 0x46];
+export const add = (a: Code, b: Code): Code => [a, b, 0x6a];
 export const growMemory = (pages: Code): Code => [pages, 0x40, 0];
 export const memoryPages: Code = [0x3f, 0];
 export const multiply = (a: Code, b: Code): Code => [a, b, 0x6c];
 export const subtract = (a: Code, b: Code): Code => [a, b, 0x6b];
+/** Of 64 bits, from one of 32 without a sign. */
+export const long = (value: Code): Code => [value, 0xad];
+export const multiplyLong = (a: Code, b: Code): Code => [a, b, 0x7e];
 /** memory.fill */
 export const fill = (at: Code, byte: number, length: Code): Code => [at, i32(byte), length, 0xfc, 11, 0];
 export const exit = (status: Code): Code => call("proc_exit", status);

@@ -1,6 +1,7 @@
 import { httpComponent } from "./http-component.ts";
 import type { OciImage } from "./oci-image.ts";
-import { type Code, call, drop, i32, store, wasmBinary } from "./wasm-binary.ts";
+import { say, sleep, TEXT } from "./wasi-calls.ts";
+import { i64, wasmBinary } from "./wasm-binary.ts";
 
 export const wasmReference = "docker.io/library/wasm-demo:kuasar";
 
@@ -17,27 +18,12 @@ export function wasmImage(): OciImage {
   };
 }
 
-const [IOVEC, WRITTEN, TEXT, STDOUT] = [0, 8, 64, 1];
+const TEN_DAYS_NS = 864_000_000_000_000n;
 
 function printingModule(text: string): Buffer {
-  const print: Code = [
-    store(IOVEC, i32(TEXT)),
-    store(IOVEC + 4, i32(text.length)),
-    drop(call("fd_write", i32(STDOUT), i32(IOVEC), i32(1), i32(WRITTEN))),
-  ];
-  return wasmBinary({ functions: { _start: print }, data: [{ at: TEXT, content: text }] });
+  return wasmBinary({ functions: { _start: say(text.length) }, data: [{ at: TEXT, content: text }] });
 }
 
-/** In a subscription to a clock: which one, and the upper half of nanoseconds to wait. */
-const [CLOCK, TIMEOUT_HIGH, MONOTONIC] = [16, 28, 1];
-const [SUBSCRIPTION, EVENT, COUNT] = [64, 128, 192];
-
-/** Waits for ten days, and takes no processor time. */
 function sleepingModule(): Buffer {
-  const sleep: Code = [
-    store(SUBSCRIPTION + CLOCK, i32(MONOTONIC)),
-    store(SUBSCRIPTION + TIMEOUT_HIGH, i32(200_000)),
-    drop(call("poll_oneoff", i32(SUBSCRIPTION), i32(EVENT), i32(1), i32(COUNT))),
-  ];
-  return wasmBinary({ functions: { _start: sleep } });
+  return wasmBinary({ functions: { _start: sleep(i64(TEN_DAYS_NS)) } });
 }

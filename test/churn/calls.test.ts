@@ -7,6 +7,7 @@ import { createFindings } from "./finding.ts";
 import { PodModel } from "./pod-model.ts";
 import { planPod } from "./pod-plan.ts";
 import { createRandom } from "./random.ts";
+import { subjectOf } from "./subject.ts";
 
 describe("the churn's judgement", () => {
   const podWith = (kind: string) => {
@@ -22,7 +23,7 @@ describe("the churn's judgement", () => {
   let findings: ReturnType<typeof createFindings>;
   beforeEach(() => {
     faults = new FaultLog();
-    findings = createFindings("kuasar", () => undefined);
+    findings = createFindings(subjectOf("runc", "default").runtimeCase, () => undefined);
   });
   const kinds = () => findings.all.map(({ kind }) => kind);
 

@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { type CriClient, connectCri } from "@kuasar/install/cri-client";
 import { criNamespace } from "@kuasar/install/private-containerd";
 import type { Lab } from "../integration/lab.ts";
-import type { RuntimeCase } from "../integration/runtime-case.ts";
 import { CALL_DEADLINE_MS, Calls } from "./calls.ts";
 import { type LifeParts, persist } from "./container-life.ts";
 import { checkExits } from "./exit-check.ts";
@@ -13,12 +12,13 @@ import { Injector } from "./injector.ts";
 import { difference, settledTraces } from "./oracle.ts";
 import { livePod, removePod } from "./pod-life.ts";
 import { PodModel } from "./pod-model.ts";
-import { planPod } from "./pod-plan.ts";
+import { planPod, type WorkloadName } from "./pod-plan.ts";
 import { createRandom, type Random } from "./random.ts";
+import type { Subject } from "./subject.ts";
 import { World } from "./world.ts";
 
 export interface ChurnOptions {
-  readonly runtimeCase: RuntimeCase;
+  readonly subject: Subject;
   readonly pods: number;
   readonly seed: number;
   readonly parallel: number;
@@ -45,13 +45,13 @@ export interface ChurnResult {
 export async function churn(options: ChurnOptions, lab: Lab): Promise<ChurnResult> {
   const began = Date.now();
   const faults = new FaultLog();
-  const findings = createFindings(options.runtimeCase.handler, options.onFinding);
+  const findings = createFindings(options.subject.runtimeCase, options.onFinding);
   const calls = new Calls(faults, findings);
   const world = new World(faults);
   const cri = connectCri(lab.containerd.layout.socket, { callTimeoutMs: CALL_DEADLINE_MS });
   const exits = new Exits(lab.containerd.layout.socket);
   const random = createRandom(options.seed);
-  const injector = new Injector(lab, world, random.fork("faults"), findings);
+  const injector = new Injector(lab, options.subject.faults, world, random.fork("faults"), findings);
   const run = { options, lab, random, world, exits, injector, parts: { cri, calls, findings, world } };
   const left = new Set<string>();
   let containers = 0;
@@ -82,10 +82,15 @@ interface Run {
   readonly parts: LifeParts & { readonly cri: CriClient };
 }
 
-/** The first pod of a machine leaves what all later ones share: a bridge, folders, chains of iptables. */
+/** The first pod of a machine leaves what all later ones share: a bridge, folders, chains of iptables, runc's state. */
 async function warmUp(run: Run): Promise<void> {
-  const plan = planPod(createRandom(1), 0);
-  for (const network of ["cni", "host"] as const) await live(run, new PodModel({ ...plan, name: "warm-up", network }));
+  const names = Object.keys(run.options.subject.workloads) as WorkloadName[];
+  for (const network of ["cni", "host"] as const) {
+    for (const name of names) {
+      const plan = planPod(createRandom(1), 0, { [name]: 1 });
+      await live(run, new PodModel({ ...plan, name: "warm-up", network }));
+    }
+  }
 }
 
 async function liveRound(run: Run, first: number, last: number): Promise<PodModel[]> {
@@ -95,7 +100,7 @@ async function liveRound(run: Run, first: number, last: number): Promise<PodMode
   let next = first;
   const worker = async () => {
     while (next < last) {
-      const pod = new PodModel(planPod(random, next++));
+      const pod = new PodModel(planPod(random, next++, options.subject.workloads));
       pods.push(pod);
       await live(run, pod);
     }
@@ -107,7 +112,7 @@ async function liveRound(run: Run, first: number, last: number): Promise<PodMode
 
 async function live({ lab, world, parts, options, exits }: Run, pod: PodModel): Promise<void> {
   const { network, sharePid } = pod.plan;
-  const { handler } = options.runtimeCase;
+  const { handler } = options.subject.runtimeCase;
   const began = Date.now();
   world.pods.add(pod);
   try {

@@ -7,7 +7,8 @@ import { runtime } from "@kuasar/proto/cri";
 import { type Calls, Disturbed } from "./calls.ts";
 import type { Findings } from "./finding.ts";
 import type { ContainerModel, PodModel } from "./pod-model.ts";
-import { containerCommand, type ExecPlan, execCommand, upFile } from "./pod-plan.ts";
+import type { ExecPlan } from "./pod-plan.ts";
+import { workloads } from "./workloads.ts";
 import type { World } from "./world.ts";
 
 const { CONTAINER_EXITED, CONTAINER_RUNNING } = runtime.v1.ContainerState;
@@ -53,7 +54,8 @@ export async function liveContainer(parts: LifeParts, pod: Pod, model: PodModel,
   const { plan } = own;
   await sleep(plan.afterMs);
   try {
-    const options = { name: plan.name, command: containerCommand(plan) };
+    const { image, command } = workloads[plan.workload];
+    const options = { name: plan.name, command: command(plan), ...(image && { image }) };
     const containerId = await calls.make("CreateContainer", model, () => pod.create(options));
     own.id = containerId;
     model.note(`${plan.name} is ${containerId}`);
@@ -110,7 +112,7 @@ async function liveRunning(parts: LifeParts, pod: Pod, model: PodModel, own: Con
 /** Waits for the container's own word that it is up. @returns false for one that was killed before */
 async function cameUp(parts: LifeParts, pod: Pod, model: PodModel, own: ContainerModel, containerId: string) {
   own.pid = await persist(parts, "ContainerStatus", model, () => pidOf(parts.cri, containerId));
-  const path = `/proc/${own.pid}/root${upFile}`;
+  const path = `/proc/${own.pid}/root${workloads[own.plan.workload].upFile}`;
   const upOrGone = () => existsSync(path) || !existsSync(`/proc/${own.pid}`);
   try {
     await waitUntil(upOrGone, { what: `${path}`, timeoutMs: UP_DEADLINE_MS });
@@ -134,7 +136,8 @@ async function liveExec(
   own: ContainerModel,
   exec: ExecPlan,
 ) {
-  const { name } = own.plan;
+  const { name, workload } = own.plan;
+  const { execCommand } = workloads[workload];
   const containerId = own.id as string;
   const began = Date.now();
   const { stdout, exitCode } = await calls

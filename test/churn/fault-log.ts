@@ -10,6 +10,7 @@ export type FaultKind =
   | "exec"
   | "start command"
   | "delete command"
+  | "compiler"
   | "runc";
 
 /** Something that was killed: whom it may disturb, and until when. */

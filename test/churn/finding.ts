@@ -1,3 +1,4 @@
+import type { RuntimeCase } from "../integration/runtime-case.ts";
 import { knownOf } from "./justified.ts";
 
 /** Something that should not have been. */
@@ -26,7 +27,7 @@ export interface Findings {
 }
 
 /** @param onFinding is told each one as it is found */
-export function createFindings(handler: string, onFinding: (finding: Finding) => void): Findings {
+export function createFindings(runtimeCase: RuntimeCase, onFinding: (finding: Finding) => void): Findings {
   const all: Finding[] = [];
   const excused = new Map<string, number>();
   return {
@@ -34,7 +35,7 @@ export function createFindings(handler: string, onFinding: (finding: Finding) =>
     excused,
     add(kind, text, history = []) {
       const finding = { kind, text, history: [...history] };
-      const why = knownOf(handler, finding);
+      const why = knownOf(runtimeCase, finding);
       if (why !== undefined) {
         excused.set(why, (excused.get(why) ?? 0) + 1);
         return;

@@ -4,27 +4,9 @@ import type { Lab } from "../integration/lab.ts";
 import type { FaultKind } from "./fault-log.ts";
 import type { Findings } from "./finding.ts";
 import { outlivesContainerd, outlivesShim } from "./justified.ts";
-import type { Random } from "./random.ts";
+import type { Random, Weights } from "./random.ts";
 import { idsOf, kill9, nameOf, victims } from "./victims.ts";
 import type { World } from "./world.ts";
-
-/** How often which fault is chosen. */
-type Weights = Partial<Record<FaultKind, number>>;
-
-const behindSandboxer: Weights = {
-  shim: 2,
-  sandboxer: 5,
-  containerd: 1.5,
-  both: 0.7,
-  init: 6,
-  pause: 2,
-  exec: 5,
-  "start command": 4,
-  "delete command": 2,
-  runc: 6,
-};
-/** containerd's own shim has no sandboxer, and is its own `start`: what is left makes sense there, too. */
-const withoutSandboxer: Weights = { shim: 2, containerd: 1.5, init: 6, pause: 2, exec: 5, runc: 6 };
 
 const PAUSE_MS = { least: 40, most: 500 };
 /** Commands that live for some milliseconds are waited for, up to this. */
@@ -40,6 +22,7 @@ export class Injector {
 
   constructor(
     private readonly lab: Lab,
+    private readonly weights: Weights<FaultKind>,
     private readonly world: World,
     private readonly random: Random,
     private readonly findings: Findings,
@@ -58,10 +41,9 @@ export class Injector {
   }
 
   private async loop(): Promise<void> {
-    const weights = this.lab.runtimeCase.sandboxer ? behindSandboxer : withoutSandboxer;
     while (!this.stopped) {
       await sleep(this.random.integer(PAUSE_MS.least, PAUSE_MS.most));
-      if (!this.stopped) await this.inject(this.random.weighted(weights));
+      if (!this.stopped) await this.inject(this.random.weighted(this.weights));
     }
   }
 
@@ -87,6 +69,8 @@ export class Injector {
         return this.killPassing(kind, () => victims.deleteCommands(shim));
       case "runc":
         return this.killPassing(kind, victims.runtimes);
+      case "compiler":
+        return this.killPassing(kind, victims.compilers);
     }
   }
 
@@ -152,7 +136,9 @@ export class Injector {
         if (container.id === undefined || ids.has(container.id)) container.spoiled = true;
       }
     }
-    this.world.strike(kind, ids, victim.argv.join(" "));
+    // A module whose compiler is killed is run as it is: nobody may notice.
+    if (kind === "compiler") this.world.faults.strike(kind, []);
+    else this.world.strike(kind, ids, victim.argv.join(" "));
     kill9(victim);
   }
 

@@ -8,8 +8,8 @@ interface Known {
   readonly text: RegExp;
   /** A line of the pod's story that must be there for it. */
   readonly after?: RegExp;
-  /** The runtime handlers that it happens with. Default: all. */
-  readonly handlers?: readonly string[];
+  /** It happens with sandbox_mode = "shim" only. */
+  readonly inShimMode?: true;
   readonly why: string;
 }
 
@@ -46,7 +46,7 @@ const known: readonly Known[] = [
   {
     kind: "left behind",
     text: /^\+ (file|folder) \/tmp\/[\w/-]+\/io\.containerd\.grpc\.v1\.cri\/sandboxes\/\w+(\/(hosts|resolv\.conf|shm|hostname))?$/,
-    handlers: ["kuasar-shim-mode"],
+    inShimMode: true,
     why:
       "CreateContainer makes empty folders in place of the files of a pod that has none (pkg/cri/opts, WithMounts), and " +
       "the experimental sandbox server never removes them. The sandboxer does when the container is started; of one that " +
@@ -71,7 +71,7 @@ const known: readonly Known[] = [
     kind: "left behind",
     text: /^\+ (file|folder|FIFO) \/tmp\/[\w/-]+\/io\.containerd\.runtime\.v2\.task\//,
     after: /FAULT shim/,
-    handlers: ["kuasar-shim-mode"],
+    inShimMode: true,
     why:
       "A task whose Create fails is taken off containerd's list first, and its bundle goes with its Delete (runtime/v2/" +
       "manager.go, Create): with the shim killed Delete fails, too, and what cleans up after dead shims finds no task any more.",
@@ -87,11 +87,11 @@ const known: readonly Known[] = [
 ];
 
 /** @returns the reason why such a finding is none, if there is one */
-export function knownOf(handler: string, { kind, text, history }: Finding): string | undefined {
+export function knownOf({ sandboxMode }: RuntimeCase, { kind, text, history }: Finding): string | undefined {
   const fits = (entry: Known) =>
     entry.kind === kind &&
     entry.text.test(text) &&
-    (entry.handlers?.includes(handler) ?? true) &&
+    (!entry.inShimMode || sandboxMode === "shim") &&
     (entry.after === undefined || history.some((line) => entry.after?.test(line)));
   return known.find(fits)?.why;
 }

@@ -1,22 +1,22 @@
 // Makes and removes pods at random while parts of the runtime are killed at random, and looks for what that broke:
-//   npm run churn -- --pods 1000 --seed 7 --mode default|shim|runc --parallel 6 [--no-faults] [--logs FOLDER]
+//   npm run churn -- --pods 1000 --seed 7 --sandboxer runc|wasmtime|wasmedge --mode default|shim|runc --parallel 6
+//     [--no-faults] [--logs FOLDER]
 import { appendFileSync, cpSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { Lab } from "../integration/lab.ts";
-import { runtimeCases } from "../integration/runtime-case.ts";
 import { type ChurnOptions, churn } from "./churn.ts";
 import { errorTexts, findingText, reportText } from "./report.ts";
 import { furnish, isSealed, runSealed } from "./sealed.ts";
+import { modes, sandboxers, subjectOf } from "./subject.ts";
 
-/** By handler of test/integration/runtime-case.ts. */
-const modes: Readonly<Record<string, string>> = { default: "kuasar", shim: "kuasar-shim-mode", runc: "runc" };
 const POST_MORTEM = ["sandboxer.log", "containerd/containerd.log"];
 
 interface Flags {
   readonly pods: number;
   readonly seed: number;
-  readonly mode: string;
+  readonly sandboxer: (typeof sandboxers)[number];
+  readonly mode: (typeof modes)[number];
   readonly parallel: number;
   readonly round: number;
   readonly faults: boolean;
@@ -28,17 +28,15 @@ async function main(flags: Flags): Promise<void> {
     process.exitCode = await runSealed();
     return;
   }
-  const runtimeCase = runtimeCases.find(({ handler }) => handler === modes[flags.mode]);
-  if (!runtimeCase)
-    throw new InvalidArgumentError(`expected one of ${Object.keys(modes)} as --mode, got ${flags.mode}`);
+  const subject = subjectOf(flags.sandboxer, flags.mode);
   const say = sayTo(flags.logs);
   furnish();
   const { pods, seed, parallel, faults, round } = flags;
   say(
-    `seed ${seed}: ${pods} pods through ${runtimeCase.title}, ${parallel} at once, ${faults ? "with" : "without"} faults\n`,
+    `seed ${seed}: ${pods} pods through ${subject.runtimeCase.title}, ${parallel} at once, ${faults ? "with" : "without"} faults\n`,
   );
   const options: ChurnOptions = {
-    runtimeCase,
+    subject,
     pods,
     seed,
     parallel,
@@ -47,7 +45,7 @@ async function main(flags: Flags): Promise<void> {
     onFinding: (finding) => say(findingText(finding)),
     onRound: (made) => say(`${made} pods\n`),
   };
-  const lab = await Lab.start(runtimeCase);
+  const lab = await Lab.start(subject.runtimeCase);
   let left: ReadonlySet<string> = new Set();
   try {
     const result = await churn(options, lab);
@@ -82,7 +80,12 @@ function count(text: string): number {
 await new Command("churn")
   .option("--pods <count>", "how many pods are made in all", count, 100)
   .option("--seed <number>", "what is done when; default: another one each time", count, Math.ceil(Math.random() * 1e6))
-  .option("--mode <mode>", "default or shim (sandbox_mode) for kuasar, runc for containerd's own shim", "default")
+  .addOption(new Option("--sandboxer <name>", "runc, or wasm with that engine").choices(sandboxers).default("runc"))
+  .addOption(
+    new Option("--mode <mode>", "default or shim (sandbox_mode) for kuasar, runc for containerd's own shim")
+      .choices(modes)
+      .default("default"),
+  )
   .option("--parallel <count>", "pods at once", count, 6)
   .option("--round <count>", "after so many pods everything must be gone", count, 50)
   .option("--no-faults", "only make and remove")

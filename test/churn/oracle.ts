@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { mountTable } from "@kuasar/install/mount-table";
@@ -6,7 +6,7 @@ import { criNamespace } from "@kuasar/install/private-containerd";
 import { hasEnded, processTable } from "@kuasar/install/process-table";
 import { waitUntil } from "@kuasar/install/wait-until";
 import { execa } from "execa";
-import { footprint } from "../integration/footprint.ts";
+import { compiledModules, footprint } from "../integration/footprint.ts";
 import type { Lab } from "../integration/lab.ts";
 import { privatePlaces } from "./sealed.ts";
 
@@ -30,6 +30,7 @@ export async function traces(lab: Lab): Promise<string[]> {
       .map(({ target, fsType }) => `mount ${fsType} ${target}`),
     ...unixSockets(),
     ...privatePlaces.flatMap((place) => files(place, skipped(lab))),
+    ...halfCompiled(lab),
     ...asked.flat(),
   ];
   return [...new Set(lines)].sort();
@@ -138,9 +139,17 @@ function skipped(lab: Lab): string[] {
     join(lab.directory, "pod-logs"),
     join(layout.root, "io.containerd.snapshotter.v1.overlayfs"),
     join(layout.root, "io.containerd.content.v1.content"),
+    ...(lab.sandboxDirectory ? [join(lab.sandboxDirectory, compiledModules)] : []),
     // CNI's record of the last address that it gave.
     join(layout.cniDataDir, lab.containerd.bridge, "last_reserved_ip.0"),
   ];
+}
+
+/** Of the wasm sandboxer: what was being compiled. */
+function halfCompiled({ sandboxDirectory }: Lab): string[] {
+  const folder = sandboxDirectory ? join(sandboxDirectory, compiledModules) : "";
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  return names.filter((name) => name.startsWith(".")).map((name) => `folder ${join(folder, name)}`);
 }
 
 /** Everything below a folder, by its type; not what is mounted there, which is a line of its own. */

@@ -1,4 +1,5 @@
 import type { ContainerPlan, PodPlan } from "./pod-plan.ts";
+import { workloads } from "./workloads.ts";
 
 const SIGKILL_STATUS = 137;
 
@@ -23,8 +24,7 @@ export class ContainerModel {
   readonly #codes = new Set<number>();
 
   constructor(readonly plan: ContainerPlan) {
-    if (plan.kind === "ends" || plan.kind === "obeys") this.#codes.add(plan.code);
-    else this.#codes.add(SIGKILL_STATUS);
+    this.#codes.add(codeOf(plan) ?? SIGKILL_STATUS);
   }
 
   get codes(): readonly number[] {
@@ -44,6 +44,19 @@ export class ContainerModel {
   /** A fault has killed it, or may have: it need not run any more. */
   get allowsEarlyEnd(): boolean {
     return this.killed || this.spoiled;
+  }
+}
+
+/** What a container ends with to which nothing is done but its plan; undefined for one that is killed. */
+function codeOf(plan: ContainerPlan): number | undefined {
+  switch (plan.kind) {
+    case "ends":
+      return plan.code;
+    case "obeys":
+    case "stubborn":
+      return workloads[plan.workload].codeOfStop(plan);
+    default:
+      return undefined;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Random } from "./random.ts";
+import type { Random, Weights } from "./random.ts";
 
 /** How a container's life is meant to go. */
 export type ContainerKind =
@@ -17,6 +17,9 @@ export type ContainerKind =
   /** Its program is not there. */
   | "broken";
 
+/** What it runs: see `workloads.ts`. */
+export type WorkloadName = "linux" | "wasm";
+
 export interface ExecPlan {
   readonly code: number;
   readonly lastsMs: number;
@@ -26,6 +29,7 @@ export interface ContainerPlan {
   /** Unique in the run; the command's last argument. */
   readonly name: string;
   readonly kind: ContainerKind;
+  readonly workload: WorkloadName;
   /** What its process ends with when nothing is done to it. */
   readonly code: number;
   /** What is waited before it is made. */
@@ -63,8 +67,12 @@ const kinds: Readonly<Record<ContainerKind, number>> = {
   broken: 1,
 };
 
-/** What the pod of that number does: the same for the same seed, whatever the others do. */
-export function planPod(random: Random, index: number): PodPlan {
+/**
+ * What the pod of that number does: the same for the same seed, whatever the others do.
+ *
+ * @param workloads how often its containers run which
+ */
+export function planPod(random: Random, index: number, workloads: Weights<WorkloadName> = { linux: 1 }): PodPlan {
   const own = random.fork(`pod ${index}`);
   const name = `churn-${index}`;
   const count = own.weighted({ "0": 1, "1": 5, "2": 3, "3": 1 });
@@ -72,17 +80,18 @@ export function planPod(random: Random, index: number): PodPlan {
     name,
     network: own.chance(0.15) ? "cni" : "host",
     sharePid: own.chance(0.25),
-    containers: Array.from({ length: Number(count) }, (_, at) => planContainer(own, `${name}-c${at}`)),
+    containers: Array.from({ length: Number(count) }, (_, at) => planContainer(own, `${name}-c${at}`, workloads)),
     ending: own.weighted<PodEnding>({ stopped: 6, removed: 3, twice: 1 }),
   };
 }
 
-function planContainer(random: Random, name: string): ContainerPlan {
+function planContainer(random: Random, name: string, workloads: Weights<WorkloadName>): ContainerPlan {
   const kind = random.weighted(kinds);
   const runs = kind !== "created" && kind !== "broken";
   return {
     name,
     kind,
+    workload: random.fork(name).weighted(workloads),
     code: random.integer(0, 120),
     afterMs: random.chance(0.5) ? 0 : random.integer(0, 300),
     lastsMs: random.chance(0.3) ? 0 : random.integer(20, 900),
@@ -93,22 +102,4 @@ function planContainer(random: Random, name: string): ContainerPlan {
 
 function planExec(random: Random): ExecPlan {
   return { code: random.integer(0, 120), lastsMs: random.chance(0.5) ? 0 : random.integer(10, 500) };
-}
-
-/** By which a container's process tells that it has come far enough to be told something. */
-export const upFile = "/tmp/up";
-
-/** The command of a container. Its last argument, which the shell only calls itself by, says whose process it is. */
-export function containerCommand({ kind, code, lastsMs, name }: ContainerPlan): string[] {
-  if (kind === "broken") return ["/no/such/program", name];
-  return ["sh", "-c", kind === "ends" ? `sleep ${lastsMs / 1000}; exit ${code}` : untilStopped(kind, code), name];
-}
-
-function untilStopped(kind: ContainerKind, code: number): string {
-  const trap = kind === "stubborn" ? "trap '' TERM" : `trap 'exit ${code}' TERM`;
-  return `${trap}; : > ${upFile}; while :; do sleep 1000 & wait $!; done`;
-}
-
-export function execCommand(name: string, { code, lastsMs }: ExecPlan): string[] {
-  return ["sh", "-c", `sleep ${lastsMs / 1000}; echo from $0; exit ${code}`, `${name}-exec`];
 }

@@ -7,10 +7,13 @@ export interface Random {
   chance(probability: number): boolean;
   pick<T>(items: readonly T[]): T;
   /** One of the keys, as often as its weight among all says. */
-  weighted<K extends string>(weights: Readonly<Partial<Record<K, number>>>): K;
+  weighted<K extends string>(weights: Weights<K>): K;
   /** Another sequence, which depends on the seed and the name only: not on what has been drawn from this one. */
   fork(name: string): Random;
 }
+
+/** How often each is chosen, among all. */
+export type Weights<K extends string> = Readonly<Partial<Record<K, number>>>;
 
 export function createRandom(seed: number): Random {
   let state = seed >>> 0;
@@ -30,7 +33,7 @@ export function createRandom(seed: number): Random {
       return items[Math.floor(next() * items.length)] as (typeof items)[number];
     },
 
-    weighted<K extends string>(weights: Readonly<Partial<Record<K, number>>>): K {
+    weighted<K extends string>(weights: Weights<K>): K {
       const entries = Object.entries(weights) as [K, number][];
       let left = next() * entries.reduce((sum, [, weight]) => sum + weight, 0);
       for (const [key, weight] of entries) {

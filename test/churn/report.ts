@@ -17,7 +17,7 @@ export function reportText(options: ChurnOptions, result: ChurnResult): string {
   for (const { kind } of findings.all) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
   const seconds = Math.round(result.tookMs / 1000);
   return [
-    `${options.runtimeCase.title}, seed ${options.seed}, ${options.parallel} at once, ${seconds} s`,
+    `${options.subject.runtimeCase.title}, seed ${options.seed}, ${options.parallel} at once, ${seconds} s`,
     `pods       ${result.pods}, with ${result.containers} containers`,
     `calls      ${made}, of which ${disturbed} failed while something was killed`,
     ...methods.map(

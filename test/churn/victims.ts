@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { hasEnded, type Process, processTable, readProcess } from "@kuasar/install/process-table";
+import { workloads } from "./workloads.ts";
 
 /** What can be killed, by what it looks like in the process table. Only this run's processes are to be seen there. */
 export const victims = {
@@ -8,11 +9,17 @@ export const victims = {
   deleteCommands: (shim: string) => alive(({ argv }) => argv[0]?.endsWith(shim) === true && argv.at(-1) === "delete"),
   /** runc's own commands, and what they have forked that is not the container yet. */
   runtimes: () => alive(({ argv }) => /(^|\/)(runc|crun)$/.test(argv[0] ?? "") || argv[0] === "runc"),
-  inits: () => alive(({ argv }) => /^churn-\d+-c\d+$/.test(argv.at(-1) ?? "") && argv[0] === "sh"),
-  execs: () => alive(({ argv }) => /^churn-\d+-c\d+-exec$/.test(argv.at(-1) ?? "") && argv[0] === "sh"),
+  /** Wasm engines that compile. */
+  compilers: () => alive(({ argv }) => argv[1] === "compile" && workloads.wasm.program.test(argv[0] ?? "")),
+  inits: () => alive(({ argv }) => /^churn-\d+-c\d+$/.test(argv.at(-1) ?? "") && isWorkload(argv)),
+  execs: () => alive(({ argv }) => /^churn-\d+-c\d+-exec$/.test(argv.at(-1) ?? "") && isWorkload(argv)),
   /** catatonit's -P in our pods, /pause in the runc shim's. */
   pauses: () => alive(({ argv }) => argv.at(-1) === "-P" || argv[0] === "/pause"),
 };
+
+function isWorkload([program = ""]: readonly string[]): boolean {
+  return Object.values(workloads).some((workload) => workload.program.test(program));
+}
 
 function isCommand(argv: readonly string[]): boolean {
   return ["start", "delete"].includes(argv.at(-1) ?? "");

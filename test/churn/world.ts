@@ -7,7 +7,7 @@ export class World {
   private readonly shimsKilled = new Set<string>();
   private readonly pausesKilled = new Set<string>();
 
-  constructor(private readonly faults: FaultLog) {}
+  constructor(readonly faults: FaultLog) {}
 
   /** RunPodSandbox has told the pod's id: what was done to that sandbox until now was done to this pod. */
   identify(pod: PodModel, id: string): void {

@@ -7,7 +7,7 @@ import { shimSocketDirectory } from "@kuasar/install/remains";
 import type { Lab } from "./lab.ts";
 
 /** Of the wasm sandboxer: they are kept for the next pod. */
-const COMPILED_MODULES = ".modules";
+export const compiledModules = ".modules";
 
 /**
  * Everything on this machine that belongs to a lab, a line for each thing, sorted: what pods must not leave behind.
@@ -41,7 +41,7 @@ export async function footprint(lab: Lab): Promise<string[]> {
     ...deadShimSockets().map((path) => `socket without a listener ${path}`),
     ...folders.flatMap((folder) =>
       entries(folder)
-        .filter((name) => name !== COMPILED_MODULES)
+        .filter((name) => name !== compiledModules)
         .map((name) => `file ${join(folder, name)}`),
     ),
     ...namespaces.flatMap((name) => runcStates(name, lab)),

@@ -1,7 +1,9 @@
 import { httpComponent } from "@kuasar/install/http-component";
 import type { OciImage } from "@kuasar/install/oci-image";
 import type { TarEntry } from "@kuasar/install/tar-archive";
+import { CREATE, FD, openFile, RESULT, read, STDIN, STDOUT, say, TEXT, write } from "@kuasar/install/wasi-calls";
 import {
+  add,
   type Code,
   call,
   drop,
@@ -9,13 +11,11 @@ import {
   fill,
   growMemory,
   i32,
-  i64,
   isZero,
   load,
   loop,
   memoryPages,
   multiply,
-  store,
   subtract,
   unreachable,
   wasmBinary,
@@ -24,70 +24,47 @@ import {
 
 export const wasmReference = "docker.io/library/modules:kuasar";
 
-/** Where programs keep what: a buffer for reading and writing, results of calls, texts. */
-const [IOVEC, RESULT, STATUS, FD, TEXT, POINTERS, BUFFER, BUFFER_BYTES] = [0, 16, 20, 24, 64, 1024, 8192, 32768];
+/** Where programs keep what beside: pointers, and a buffer for reading and writing. */
+const [POINTERS, BUFFER, BUFFER_BYTES] = [1024, 8192, 32768];
 const PAGE_BYTES = 65_536;
-const [STDIN, STDOUT, ROOT] = [0, 1, 3];
-const CREATE = 1;
-const ALL_RIGHTS = 0x1fffffffn;
 
-const write = (fd: Code, at: number, length: Code): Code => [
-  store(IOVEC, i32(at)),
-  store(IOVEC + 4, length),
-  drop(call("fd_write", fd, i32(IOVEC), i32(1), i32(RESULT))),
-];
-const read = (fd: Code): Code => [
-  store(IOVEC, i32(BUFFER)),
-  store(IOVEC + 4, i32(BUFFER_BYTES)),
-  drop(call("fd_read", fd, i32(IOVEC), i32(1), i32(RESULT))),
-];
-/** Ends with the call's error number, unless that is 0. */
-const orExit = (result: Code): Code => [store(STATUS, result), when(load(STATUS), exit(load(STATUS)))];
-const openFile = (length: number, flags: number): Code =>
-  orExit(
-    call(
-      "path_open",
-      ...[i32(ROOT), i32(0), i32(TEXT), i32(length), i32(flags), i64(ALL_RIGHTS), i64(0n), i32(0), i32(FD)],
-    ),
-  );
-const say = (text: string): Code => write(i32(STDOUT), TEXT, i32(text.length));
 const says = (content: string) => ({ data: [{ at: TEXT, content }] });
+const writeBuffer = (length: Code): Code => write(i32(STDOUT), i32(BUFFER), length);
 const echo: Code = [
-  say("ready\n"),
-  loop(read(i32(STDIN)), when(isZero(load(RESULT)), exit(i32(0))), write(i32(STDOUT), BUFFER, load(RESULT))),
+  say("ready\n".length),
+  loop(read(i32(STDIN), BUFFER, BUFFER_BYTES), when(isZero(load(RESULT)), exit(i32(0))), writeBuffer(load(RESULT))),
 ];
-const printing = (text: string) => wasmBinary({ ...says(text), functions: { _start: say(text) } });
+const printing = (text: string) => wasmBinary({ ...says(text), functions: { _start: say(text.length) } });
 
 /** Opens a file that the root folder is to have, and prints what is in it; ends with WASI's error number. */
 const printingFile = (path: string) =>
   wasmBinary({
     ...says(path),
-    functions: { _start: [openFile(path.length, 0), read(load(FD)), write(i32(STDOUT), BUFFER, load(RESULT))] },
+    functions: { _start: [openFile(path.length, 0), read(load(FD), BUFFER, BUFFER_BYTES), writeBuffer(load(RESULT))] },
   });
 
 const writingFile = (path: string) =>
-  wasmBinary({ ...says(path), functions: { _start: [openFile(path.length, CREATE), write(load(FD), TEXT, i32(4))] } });
+  wasmBinary({
+    ...says(path),
+    functions: { _start: [openFile(path.length, CREATE), write(load(FD), i32(TEXT), i32(4))] },
+  });
 
 /** Its arguments and its environment, each with a NUL behind it. */
 const listing: Code = [
   drop(call("args_sizes_get", i32(RESULT), i32(RESULT + 4))),
   drop(call("args_get", i32(POINTERS), i32(BUFFER))),
-  write(i32(STDOUT), BUFFER, load(RESULT + 4)),
+  writeBuffer(load(RESULT + 4)),
   drop(call("environ_sizes_get", i32(RESULT), i32(RESULT + 4))),
   drop(call("environ_get", i32(POINTERS), i32(BUFFER))),
-  write(i32(STDOUT), BUFFER, load(RESULT + 4)),
+  writeBuffer(load(RESULT + 4)),
 ];
 
 const CHUNK_PAGES = 256;
 const greedy: Code = loop(
-  when(isZero(call0(growMemory(i32(CHUNK_PAGES)))), unreachable),
+  // -1 says that there is no more.
+  when(isZero(add(growMemory(i32(CHUNK_PAGES)), i32(1))), unreachable),
   fill(multiply(subtract(memoryPages, i32(CHUNK_PAGES)), i32(PAGE_BYTES)), 1, i32(CHUNK_PAGES * PAGE_BYTES)),
 );
-
-/** 0 for -1, the answer of a memory that does not grow. */
-function call0(code: Code): Code {
-  return [code, i32(1), 0x6a];
-}
 
 const BIG_BYTES = 100 * 1024 * 1024;
 
@@ -97,10 +74,10 @@ export const wasmModules: Readonly<Record<string, Buffer>> = {
   "echo.wasm": wasmBinary({ ...says("ready\n"), functions: { _start: echo } }),
   "exit.wasm": wasmBinary({
     ...says("called\n"),
-    functions: { _start: exit(i32(42)), called: say("called\n") },
+    functions: { _start: exit(i32(42)), called: say("called\n".length) },
   }),
   "trap.wasm": wasmBinary({ functions: { _start: unreachable } }),
-  "loop.wasm": wasmBinary({ ...says("up\n"), functions: { _start: [say("up\n"), loop()] } }),
+  "loop.wasm": wasmBinary({ ...says("up\n"), functions: { _start: [say("up\n".length), loop()] } }),
   "greedy.wasm": wasmBinary({ functions: { _start: greedy } }),
   "parent.wasm": printingFile("../etc/passwd"),
   "file.wasm": printingFile("data/file"),
@@ -115,7 +92,7 @@ export function bigModule(): Buffer {
     { at: TEXT, content: "big\n" },
     { at: 2 * PAGE_BYTES - PAGE_BYTES, content: Buffer.alloc(BIG_BYTES, 7) },
   ];
-  return wasmBinary({ pages, data, functions: { _start: say("big\n") } });
+  return wasmBinary({ pages, data, functions: { _start: say("big\n".length) } });
 }
 
 const textModule = `;; a module in text form

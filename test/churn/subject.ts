@@ -1,0 +1,69 @@
+import { type RuntimeCase, runtimeCases } from "../integration/runtime-case.ts";
+import { wasmCases } from "../integration/wasm-case.ts";
+import type { FaultKind } from "./fault-log.ts";
+import type { WorkloadName } from "./pod-plan.ts";
+import type { Weights } from "./random.ts";
+import { churnImage, compiledModulesMb } from "./wasm-workload.ts";
+
+/** What is churned: the way from containerd to a sandboxer, what its pods run, and what is killed how often. */
+export interface Subject {
+  readonly runtimeCase: RuntimeCase;
+  readonly workloads: Weights<WorkloadName>;
+  readonly faults: Weights<FaultKind>;
+}
+
+export const sandboxers = ["runc", "wasmtime", "wasmedge"] as const;
+export const modes = ["default", "shim", "runc"] as const;
+
+/** containerd's own shim has no sandboxer, and is its own `start`: what is left makes sense there, too. */
+const withoutSandboxer: Weights<FaultKind> = {
+  shim: 2,
+  containerd: 1.5,
+  init: 6,
+  pause: 2,
+  exec: 5,
+  runc: 6,
+};
+const behindSandboxer: Weights<FaultKind> = {
+  ...withoutSandboxer,
+  sandboxer: 5,
+  both: 0.7,
+  "start command": 4,
+  "delete command": 2,
+};
+
+/**
+ * @param sandboxer "wasmtime" and "wasmedge" are the wasm sandboxer with that engine
+ * @param mode "runc" is containerd's own shim, whatever the sandboxer
+ */
+export function subjectOf(sandboxer: (typeof sandboxers)[number], mode: (typeof modes)[number]): Subject {
+  if (mode === "runc") {
+    return { runtimeCase: caseIn(runtimeCases, ({ sandboxer }) => !sandboxer), ...linuxOnly, faults: withoutSandboxer };
+  }
+  const isMode = ({ sandboxer, sandboxMode }: RuntimeCase) =>
+    sandboxer && (sandboxMode === "shim") === (mode === "shim");
+  if (sandboxer === "runc") {
+    return { runtimeCase: caseIn(runtimeCases, isMode), ...linuxOnly, faults: behindSandboxer };
+  }
+  return {
+    runtimeCase: wasmCase(caseIn(wasmCases(sandboxer), isMode)),
+    workloads: { wasm: 4, linux: 1 },
+    faults: { ...behindSandboxer, compiler: 4 },
+  };
+}
+
+const linuxOnly = { workloads: { linux: 1 } } as const;
+
+function caseIn(cases: readonly RuntimeCase[], fits: (runtimeCase: RuntimeCase) => boolean): RuntimeCase {
+  const found = cases.find(fits);
+  if (!found) throw new Error("expected a case that fits");
+  return found;
+}
+
+function wasmCase(runtimeCase: RuntimeCase): RuntimeCase {
+  return {
+    ...runtimeCase,
+    config: async () => ({ ...(await runtimeCase.config?.()), compiled_modules_mb: compiledModulesMb }),
+    images: () => [churnImage()],
+  };
+}
