@@ -121,8 +121,11 @@ export class Injector {
     for (const until = Date.now() + WATCH_MS; Date.now() < until && !this.stopped; await sleep(1)) {
       const found = find();
       if (found.length === 0) continue;
+      const victim = this.random.pick(found);
       if (waitsMs > 0) await sleep(waitsMs);
-      this.kill(kind, this.random.pick(found));
+      // A `start` may have become a shim by now, whose end would be quite another fault.
+      if (!find().some(({ pid }) => pid === victim.pid)) return;
+      this.kill(kind, victim);
       return;
     }
   }

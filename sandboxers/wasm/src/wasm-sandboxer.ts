@@ -19,11 +19,12 @@ const MB = 1024 * 1024;
 /** Pods as a pause process that holds their namespaces, containers as processes of a Wasm engine within them. */
 export function createWasmSandboxer(config: WasmConfig, log: Logger, dir: string): Sandboxer {
   const modules = createCompiledModules(join(dir, MODULES), config.compiled_modules_mb * MB, log);
-  const wasm = createWasmTasks(createEngineChoice(config), { config, modules, log });
+  const wasm = createWasmTasks(createEngineChoice(config), { config, modules, log, interruptions: new WeakMap() });
   return {
     ...createPausePods(config.pause, log),
     kind: "wasm",
     takesSignals: true,
+    tidy: modules.tidy,
     platform: goPlatform(),
     tasks: createPodTasks(wasm, createRuncTasks(createRuntimeChoice(config))),
 

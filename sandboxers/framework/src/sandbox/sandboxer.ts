@@ -22,6 +22,8 @@ export interface Sandboxer {
    * outlive it. Where this is left out a signal stops the whole sandbox, in order, as a virtual machine wants it.
    */
   readonly takesSignals?: true;
+  /** Called first, once the state folder is this process's own: removes what an earlier one has left half made there. */
+  tidy?(): void;
   /** Checks the runtime options, before anything is made. INVALID_ARGUMENT, naming what is wrong. */
   parseOptions(options: TypedBytes | undefined): JsonObject;
   /** Prepares what the sandbox needs before it starts. On an error the framework calls `remove`. */

@@ -77,7 +77,8 @@ async function serve<C extends ConfigDefaults<C>>(program: SandboxerProgram<C>, 
   const store = createStateStore(flags.dir);
   const home = dirname(process.argv[1] ?? "/");
   const monitors = createMonitors(join(flags.dir, MONITORS), [home, join(home, "..", "bin")]);
-  const domain = createDomain({ sandboxer: program.create(config, log, flags.dir), store, monitors, log });
+  const sandboxer = program.create(config, log, flags.dir);
+  const domain = createDomain({ sandboxer, store, monitors, log });
   // All that can be refused is refused before anything is touched: another sandboxer may live from what is there.
   await checkStateDirectory(flags.dir);
   domain.check();
@@ -86,6 +87,7 @@ async function serve<C extends ConfigDefaults<C>>(program: SandboxerProgram<C>, 
   }
   mkdirSync(join(flags.dir, MONITORS), { recursive: true, mode: 0o700 });
   await claimStateDirectory(flags.dir);
+  sandboxer.tidy?.();
   await domain.recover();
   const ttrpc = createTtrpcServer(domain, log);
   const front = createFront(

@@ -7,6 +7,7 @@ import type { Monitor, SpawnRequest } from "@kuasar/framework/monitor/monitor";
 import type { EngineProgram } from "../engine/engine-program.ts";
 import { engineEnvironment, engineMounts } from "../root/engine-root.ts";
 import type { ModuleFile } from "./module-file.ts";
+import { NotCompiled } from "./not-compiled.ts";
 
 /** Who compiles, so that a module which gets the better of the compiler has got nothing: nobody, alone, with nothing. */
 const NOBODY = 65_534;
@@ -24,9 +25,6 @@ export interface Compilation {
   readonly cgroup: string;
   readonly timeoutMs: number;
 }
-
-/** A module that is not compiled in time, or in the room there is: it can be run as it is. */
-export class NotCompiled extends Error {}
 
 /**
  * Compiles a module in a new folder; answers with the name of the result in it. Throws INVALID_ARGUMENT with the

@@ -1,5 +1,6 @@
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -9,10 +10,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Logger } from "@kuasar/framework/log/logger";
 import { assert } from "chai";
 import { type CompiledModules, createCompiledModules, type ModuleKey } from "./compiled-modules.ts";
+import { NotCompiled } from "./not-compiled.ts";
 
 const quiet = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, fatal() {} } as unknown as Logger;
 const LIMIT_BYTES = 1000;
@@ -32,6 +34,7 @@ describe("modules compiled ahead of time", () => {
 
   const key = (digest: string, version = "1.0.0"): ModuleKey => ({ digest, engine: "wasmtime", version });
 
+  const never = () => Promise.reject(new Error("it is being compiled already"));
   const obtain = (of: ModuleKey, content = `code of ${of.digest}`) =>
     modules.obtain(of, async (draft) => {
       compiled.push(`${of.digest} ${of.version}`);
@@ -97,6 +100,42 @@ describe("modules compiled ahead of time", () => {
     assert.equal(await broken.catch((error: Error) => error.message), "no module");
     assert.deepEqual(readdirSync(folder), []);
     assert.isFalse((await obtain(key("a"))).wasThere);
+  });
+
+  it("are waited for by others until these are to go, and fail for each for a reason of its own", async () => {
+    let fail: (error: Error) => void = () => {};
+    const makers = modules.obtain(key("a"), () => new Promise((_, reject) => (fail = reject)));
+    const gone = new AbortController();
+    const waits = [gone.signal, undefined].map((signal) => modules.obtain(key("a"), never, signal));
+    const said = [makers, ...waits].map((work) =>
+      work.then(String, (error: Error) => `${error.constructor.name}: ${error.message}`),
+    );
+    gone.abort();
+    assert.match((await said[1]) ?? "", /^NotCompiled: its container is to go/);
+    fail(new Error("its monitor is gone"));
+    assert.match((await said[0]) ?? "", /^Error: its monitor is gone/);
+    assert.match((await said[2]) ?? "", /^NotCompiled: its monitor is gone/);
+  });
+
+  it("are not kept when one of them alone would take more than all may", async () => {
+    for (const _ of [1, 2]) {
+      const kept = await obtain(key("large"), "x".repeat(LIMIT_BYTES + 1)).catch((error: Error) => error);
+      assert.instanceOf(kept, NotCompiled);
+    }
+    assert.deepEqual([compiled, readdirSync(folder)], [["large 1.0.0"], []]);
+  });
+
+  it("take the place of what somebody else has put there, and of what a killed sandboxer has left half made", async () => {
+    const { path } = await obtain(key("a"));
+    rmSync(path);
+    symlinkSync("/etc/passwd", path);
+    assert.isFalse((await obtain(key("a"))).wasThere);
+    rmSync(path);
+    mkdirSync(join(path, "folder"), { recursive: true });
+    assert.equal(readFileSync((await obtain(key("a"))).path, "utf8"), "code of a");
+    mkdirSync(join(folder, ".draft-1-1"));
+    modules.tidy();
+    assert.deepEqual(readdirSync(folder).sort(), [basename(path), `${basename(path)}.sha256`]);
   });
 
   it("make room for new ones, the least recently used first, but for those about to be run", async () => {

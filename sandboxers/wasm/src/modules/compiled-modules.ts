@@ -1,19 +1,23 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { errorText } from "@kuasar/framework/error/sandbox-error";
+import { ErrorCode, errorText, isCode } from "@kuasar/framework/error/sandbox-error";
 import type { Logger } from "@kuasar/framework/log/logger";
 import { openModule } from "./module-file.ts";
+import { NotCompiled } from "./not-compiled.ts";
 import { sha256OfFile } from "./sha256-of-file.ts";
 
 /** Modules that were compiled ahead of time, one file for each module, engine and engine version. */
 export interface CompiledModules {
+  /** Removes what was being compiled when an earlier sandboxer was killed. */
+  tidy(): void;
   /**
    * The path of the compiled module, made by `compile` in a folder of its own (it answers with the file's name there)
-   * unless it is there already. Who asks at the same time for the same waits for the same. Until `release` is called
-   * the file stays where it is.
+   * unless it is there already. Who asks at the same time for the same waits for the same, until `signal`. Until
+   * `release` is called the file stays where it is. Throws {@link NotCompiled} for a module that there is no room for,
+   * or whose compiling has failed for somebody else.
    */
-  obtain(key: ModuleKey, compile: (folder: string) => Promise<string>): Promise<CompiledModule>;
+  obtain(key: ModuleKey, compile: (folder: string) => Promise<string>, signal?: AbortSignal): Promise<CompiledModule>;
 }
 
 export interface ModuleKey {
@@ -33,6 +37,11 @@ export interface CompiledModule {
 const SEAL = ".sha256";
 const DRAFT = ".draft-";
 
+/** Not every reason for which one container's module is not compiled is another's. */
+function failureOfAnother(error: unknown): unknown {
+  return isCode(error, ErrorCode.INVALID_ARGUMENT) ? error : new NotCompiled(errorText(error));
+}
+
 /**
  * Keeps at most `limitBytes`, the least recently used going first. The folder is root's alone. A file whose content is
  * not what its seal says, by accident or by somebody's doing, is made anew: checked when it is first used, and again
@@ -42,17 +51,9 @@ export function createCompiledModules(folder: string, limitBytes: number, log: L
   const verified = new Map<string, string>();
   const making = new Map<string, Promise<void>>();
   const users = new Map<string, number>();
+  /** Those that take more than there is room for; forgotten with this process. */
+  const tooLarge = new Set<string>();
   let serial = 0;
-  let isPrepared = false;
-
-  // Not before it is needed: a sandboxer that is refused its folder must not have touched it.
-  function prepare(): void {
-    if (!isPrepared) {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
-      removeDrafts(folder);
-      isPrepared = true;
-    }
-  }
 
   async function isSound(name: string): Promise<boolean> {
     const path = join(folder, name);
@@ -91,9 +92,14 @@ export function createCompiledModules(folder: string, limitBytes: number, log: L
       } finally {
         await file.close();
       }
-      makeRoom(statSync(kept).size);
+      const { size } = statSync(kept);
+      if (size > limitBytes) {
+        tooLarge.add(name);
+        throw new NotCompiled(`it would take ${size} bytes, and there is room for ${limitBytes}`);
+      }
+      makeRoom(size);
       const path = join(folder, name);
-      rmSync(path, { force: true });
+      rmSync(path, { recursive: true, force: true });
       renameSync(seal, `${path}${SEAL}`);
       renameSync(kept, path);
       verified.set(name, stampOf(path) ?? "");
@@ -122,9 +128,14 @@ export function createCompiledModules(folder: string, limitBytes: number, log: L
   }
 
   return {
-    async obtain({ digest, engine, version }, compile) {
-      prepare();
+    tidy: () => removeDrafts(folder),
+
+    async obtain({ digest, engine, version }, compile, signal) {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
       const name = `${digest}-${engine}-${version}`;
+      if (tooLarge.has(name)) {
+        throw new NotCompiled("compiled, it would take more than there is room for");
+      }
       const path = join(folder, name);
       users.set(name, (users.get(name) ?? 0) + 1);
       const release = () => void users.set(name, Math.max(0, (users.get(name) ?? 0) - 1));
@@ -132,11 +143,13 @@ export function createCompiledModules(folder: string, limitBytes: number, log: L
         let wasThere = true;
         while (making.has(name) || !(await isSound(name))) {
           wasThere = false;
-          let work = making.get(name);
-          if (work === undefined) {
-            work = make(name, compile).finally(() => making.delete(name));
-            making.set(name, work);
+          const others = making.get(name);
+          if (others !== undefined) {
+            await until(signal, others).catch((error: unknown) => Promise.reject(failureOfAnother(error)));
+            continue;
           }
+          const work = make(name, compile).finally(() => making.delete(name));
+          making.set(name, work);
           await work;
         }
         const now = new Date();
@@ -151,8 +164,23 @@ export function createCompiledModules(folder: string, limitBytes: number, log: L
   };
 }
 
+/** The work goes on for others. */
+async function until<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
+  if (signal === undefined) {
+    return await work;
+  }
+  const aborted = new Promise<never>((_, reject) => {
+    const abort = () => reject(new NotCompiled("its container is to go"));
+    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) {
+      abort();
+    }
+  });
+  return await Promise.race([work, aborted]);
+}
+
 function removeDrafts(folder: string): void {
-  for (const name of readdirSync(folder)) {
+  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
     if (name.startsWith(DRAFT)) {
       rmSync(join(folder, name), { recursive: true, force: true });
     }

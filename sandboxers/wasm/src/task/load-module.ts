@@ -10,9 +10,10 @@ import type { EngineProgram } from "../engine/engine-program.ts";
 import type { ModuleKind } from "../engine/wasm-engine.ts";
 import { findInContainer } from "../entry/container-paths.ts";
 import { moduleKind } from "../entry/module-kind.ts";
-import { compileModule, NotCompiled } from "../modules/compile-module.ts";
+import { compileModule } from "../modules/compile-module.ts";
 import type { CompiledModules } from "../modules/compiled-modules.ts";
 import { type ModuleFile, openModule } from "../modules/module-file.ts";
+import { NotCompiled } from "../modules/not-compiled.ts";
 import { isBind } from "../root/engine-root.ts";
 import { compilerKey, rootfsOf } from "./wasm-details.ts";
 
@@ -31,6 +32,20 @@ export interface ModuleLoader {
   readonly config: WasmConfig;
   readonly modules: CompiledModules;
   readonly log: Logger;
+  /** Aborted when what is being done to a task is to end now. */
+  readonly interruptions: WeakMap<Task, AbortController>;
+}
+
+/** Has nothing be waited for any more that is done for this task. */
+export function interruptLoading({ interruptions }: ModuleLoader, task: Task): void {
+  interruptions.get(task)?.abort();
+  interruptions.delete(task);
+}
+
+function interruptionOf({ interruptions }: ModuleLoader, task: Task): AbortSignal {
+  const controller = interruptions.get(task) ?? new AbortController();
+  interruptions.set(task, controller);
+  return controller.signal;
 }
 
 /** Room for all else that the caller waits for. */
@@ -73,7 +88,8 @@ export async function loadModule(
     };
     const key = { digest, engine: program.engine.name, version: program.version };
     try {
-      const compiled = await modules.obtain(key, (folder) => compileModule(program, file, digest, folder, compilation));
+      const compile = (folder: string) => compileModule(program, file, digest, folder, compilation);
+      const compiled = await modules.obtain(key, compile, interruptionOf(loader, task));
       return { path: compiled.path, kind, compiled: true, release: compiled.release };
     } catch (error) {
       if (error instanceof NotCompiled) {

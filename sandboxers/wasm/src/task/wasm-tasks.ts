@@ -14,7 +14,7 @@ import { taskNotFound } from "@kuasar/framework/task/task-state";
 import type { EngineChoice } from "../engine/engine-choice.ts";
 import { createWasm } from "./create-wasm.ts";
 import { execWasm } from "./exec-wasm.ts";
-import type { ModuleLoader } from "./load-module.ts";
+import { interruptLoading, type ModuleLoader } from "./load-module.ts";
 import { removeWasm } from "./remove-wasm.ts";
 import { cgroupOf, compilerKey, saveDetails, type WasmDetails, wasmDetails } from "./wasm-details.ts";
 import { isDeafTo } from "./wasm-signals.ts";
@@ -81,6 +81,7 @@ export function createWasmTasks(choice: EngineChoice, loader: ModuleLoader): Tas
     discard: removeWasm,
 
     async interrupt({ monitor }, task) {
+      interruptLoading(loader, task);
       await monitor.cancel(task.id);
       try {
         // Nothing else takes long.
