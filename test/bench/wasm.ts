@@ -1,6 +1,6 @@
 // What a module takes to run as a container, beside busybox by containerd's own shim and beside the bare engine, in one run.
 import { execFile } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -15,10 +15,11 @@ import { SandboxerProcess } from "@kuasar/install/sandboxer-process";
 import { wasmImage, wasmReference } from "@kuasar/install/wasm-image";
 import { Command, InvalidArgumentError } from "commander";
 import { stringify } from "smol-toml";
+import { engineStart } from "./engine-start.ts";
 import { type Finding, findingsTable, holds, ratio } from "./report.ts";
 import { median, timed } from "./statistics.ts";
 
-const run = promisify(execFile);
+const _run = promisify(execFile);
 const ENGINES = ["wasmtime", "wasmedge"] as const;
 type EngineName = (typeof ENGINES)[number];
 
@@ -99,27 +100,6 @@ async function startPod({ containerd }: Arena, { handler, image, command, annota
   return ms;
 }
 
-/** Milliseconds of a module's whole life by the engine alone, compiled ahead of time. */
-async function bareEngine({ engines }: Arena, engine: EngineName): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), "kuasar-bare-"));
-  const hello = wasmImage().rootfs.find(({ path }) => path === "hello.wasm");
-  if (hello?.type !== "file") throw new Error("the image has no hello.wasm");
-  const file = join(folder, "hello.wasm");
-  writeFileSync(file, hello.content);
-  const [program, ...before] = await commandOf(engines[engine]);
-  const compiled = join(folder, "hello.so");
-  const compile = engine === "wasmtime" ? ["compile", "--output", compiled, file] : ["compile", file, compiled];
-  const start = engine === "wasmtime" ? ["run", "--allow-precompiled", compiled] : ["run", compiled];
-  try {
-    await run(program, [...before, ...compile]);
-    const samples: number[] = [];
-    for (let index = 0; index < 20; index++) samples.push((await timed(() => run(program, [...before, ...start]))).ms);
-    return median(samples);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
 /** A program in a tree with a dynamic loader of its own runs by that. */
 async function commandOf(program: string): Promise<[string, ...string[]]> {
   const lib = join(dirname(dirname(program)), "lib");
@@ -164,9 +144,13 @@ async function measure(arena: Arena, options: BenchOptions): Promise<Finding[]> 
   }
   const baseline = median(warm.busybox ?? []);
   const atMost = (limit: number) => ({ kind: "ratio", bound: "at most", limit }) as const;
+  const added = { kind: "value", bound: "at most", limit: 5 } as const;
   const findings: Finding[] = [];
   for (const engine of ENGINES) {
-    const bare = await bareEngine(arena, engine);
+    const { annotations } = sides[engine];
+    const program = await commandOf(arena.engines[engine]);
+    const { containerd, modules } = arena;
+    const alone = await engineStart({ containerd, program, annotations, modules, rounds: options.pods });
     findings.push(
       {
         what: `${engine}: pod + container, compiled before`,
@@ -176,7 +160,15 @@ async function measure(arena: Arena, options: BenchOptions): Promise<Finding[]> 
         target: atMost(0.5),
       },
       { what: `${engine}: the same, with compiling`, unit: "ms", baseline, candidate: median(cold[engine] ?? []) },
-      { what: `${engine}: the bare engine, start to end`, unit: "ms", baseline, candidate: bare },
+      {
+        what: `${engine}: start to end by the bare engine, and with what we add`,
+        unit: "ms",
+        baseline: alone.bare,
+        candidate: alone.whole,
+      },
+      { what: "  of that: Create", unit: "ms", baseline: 0, candidate: alone.create },
+      { what: "  added", unit: "ms", baseline: 0, candidate: alone.whole - alone.bare, target: added },
+      { what: "  added, the least of each", unit: "ms", baseline: 0, candidate: alone.leastAdded, target: added },
     );
   }
   const sleeping: Side = { ...busybox, command: ["sleep", "100000"] };

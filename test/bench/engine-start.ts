@@ -1,0 +1,176 @@
+import { execFile, execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { Pod } from "@kuasar/install/pod";
+import { criNamespace, type PrivateContainerd } from "@kuasar/install/private-containerd";
+import { wasmImage, wasmReference } from "@kuasar/install/wasm-image";
+import { containerd as wire } from "@kuasar/proto/containerd";
+import { TaskService } from "@kuasar/proto/definitions";
+import { createClient, createStub, type Stub } from "ttrpc-ts";
+import { connect } from "ttrpc-ts/node";
+import { median, timed } from "./statistics.ts";
+
+/** What a module's whole life takes by the engine alone, and by the shim's Task service. Milliseconds, medians. */
+export interface EngineStart {
+  /** The engine with the same file, compiled, and the same arguments. */
+  readonly bare: number;
+  /** Create, Start and the wait for the exit, without containerd. */
+  readonly whole: number;
+  readonly create: number;
+  /** The least of `whole` minus the least of `bare`, which a busy machine changes less. */
+  readonly leastAdded: number;
+}
+
+export interface EngineStartOptions {
+  readonly containerd: PrivateContainerd;
+  /** The engine's program, with its dynamic loader before it if it has one of its own. */
+  readonly program: readonly string[];
+  readonly annotations: Readonly<Record<string, string>>;
+  /** The compiled modules of the sandboxer. */
+  readonly modules: string;
+  readonly rounds: number;
+}
+
+/** So many runs of the bare engine are timed as one. */
+const BATCH = 5;
+const MODULE = "hello.wasm";
+const SIGKILL = 9;
+const run = promisify(execFile);
+const api = wire.task.v2;
+
+/** Measures both by turns, in one pod. */
+export async function engineStart(options: EngineStartOptions): Promise<EngineStart> {
+  const folder = mkdtempSync(join(tmpdir(), "kuasar-engine-start-"));
+  const { containerd } = options;
+  const { cri, cgroupParent } = containerd;
+  const pod = await Pod.run(cri, { handler: "wasm", cgroupParent, annotations: options.annotations, network: "cni" });
+  try {
+    const tasks = await connectToShim(containerd, pod.id);
+    const container = await containerOf(containerd, pod, folder);
+    const bareArgv = await bareCommand(options, tasks.stub, container, folder);
+    const samples = { bare: [] as number[], whole: [] as number[], create: [] as number[] };
+    for (let round = 0; round < options.rounds; round++) {
+      samples.bare.push(await bareRuns(bareArgv));
+      for (let index = 0; index < BATCH; index++) {
+        const { create, whole } = await throughShim(tasks.stub, container, `engine-start-${round}-${index}`);
+        samples.create.push(create);
+        samples.whole.push(whole);
+      }
+    }
+    tasks.close();
+    return {
+      bare: median(samples.bare),
+      whole: median(samples.whole),
+      create: median(samples.create),
+      leastAdded: Math.min(...samples.whole) - Math.min(...samples.bare),
+    };
+  } finally {
+    await pod.remove();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function connectToShim({ layout }: PrivateContainerd, podId: string) {
+  const bundle = join(layout.state, "io.containerd.runtime.v2.task", criNamespace, podId);
+  const address = readFileSync(join(bundle, "address"), "utf8").trim();
+  const client = createClient(await connect(address.replace("unix://", ""), { timeoutMs: 5_000 }));
+  return { stub: createStub(TaskService, client), close: () => client.close() };
+}
+
+/** A spec as CRI makes it, and the image's files in a layer. */
+interface Container {
+  readonly spec: Record<string, unknown> & {
+    linux: Record<string, unknown>;
+    process: Record<string, unknown>;
+  };
+  readonly folder: string;
+  readonly layer: string;
+}
+
+async function containerOf(containerd: PrivateContainerd, pod: Pod, folder: string): Promise<Container> {
+  const id = await pod.create({ image: wasmReference, command: [`/${MODULE}`] });
+  const { stdout } = await containerd.ctr(["--namespace", criNamespace, "container", "info", id]);
+  await containerd.cri.runtime.removeContainer({ containerId: id });
+  const layer = join(folder, "layer");
+  mkdirSync(layer);
+  for (const entry of wasmImage().rootfs) {
+    if (entry.type === "file") writeFileSync(join(layer, entry.path), entry.content);
+  }
+  return { spec: (JSON.parse(stdout) as { Spec: Container["spec"] }).Spec, folder, layer };
+}
+
+/** The command that the sandboxer starts the engine by, with paths of the host in place of those in the engine's root. */
+async function bareCommand(
+  { program, modules }: EngineStartOptions,
+  tasks: Stub<typeof TaskService>,
+  container: Container,
+  folder: string,
+): Promise<string[]> {
+  const { spec, layer } = container;
+  await throughShim(tasks, container, "compiled");
+  const sleeping = { ...container, spec: { ...spec, process: { ...spec.process, args: ["/sleep.wasm"] } } };
+  let argv: string[] = [];
+  await throughShim(tasks, sleeping, "sleeping", async (pid) => {
+    argv = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(1, -1);
+    await tasks.kill(api.KillRequest.create({ id: "sleeping", signal: SIGKILL }));
+  });
+  const digest = createHash("sha256")
+    .update(readFileSync(join(layer, MODULE)))
+    .digest("hex");
+  const engine = /wasmtime$/.test(program.at(-1) ?? "") ? "wasmtime" : "wasmedge";
+  const compiled = readdirSync(modules).find(
+    (name) => name.startsWith(`${digest}-${engine}`) && !name.includes(".sha"),
+  );
+  if (compiled === undefined) throw new Error(`${engine} has not compiled ${MODULE}`);
+  copyFileSync(join(modules, compiled), join(folder, MODULE));
+  const onHost = (word: string) =>
+    word.replace("/module/sleep.wasm", join(folder, MODULE)).replace(/(?<=^|:)\/rootfs(?=[/:]|$)/, layer);
+  const words = argv.map(onHost);
+  const shown = words.flatMap((word) => word.split(":")).filter((path) => path.startsWith(layer));
+  for (const path of shown) mkdirSync(path, { recursive: true });
+  return [...program, ...words];
+}
+
+/** Milliseconds of one, started by a shell, since that takes less than Node does. */
+async function bareRuns(argv: readonly string[]): Promise<number> {
+  const script = `for _ in ${"x ".repeat(BATCH)}; do "$@" >/dev/null || exit; done`;
+  const { ms } = await timed(() => run("sh", ["-c", script, "sh", ...argv]));
+  return ms / BATCH;
+}
+
+/** One life of a module, as containerd would have it live, from the request until its exit is known. */
+async function throughShim(
+  tasks: Stub<typeof TaskService>,
+  { spec, folder, layer }: Container,
+  id: string,
+  whileRunning?: (pid: number) => Promise<void>,
+): Promise<{ create: number; whole: number }> {
+  const bundle = join(folder, id);
+  const place = (name: string) => join(bundle, name);
+  for (const name of ["", "rootfs", "upper", "work"]) mkdirSync(place(name));
+  const cgroupsPath = `${String(spec.linux.cgroupsPath).replace(/[^/:]+$/, "")}${id}`;
+  writeFileSync(place("config.json"), JSON.stringify({ ...spec, linux: { ...spec.linux, cgroupsPath } }));
+  const [stdout, stderr] = [place("stdout"), place("stderr")];
+  execFileSync("mkfifo", [stdout, stderr]);
+  const overlay = [`lowerdir=${layer}`, `upperdir=${place("upper")}`, `workdir=${place("work")}`];
+  const rootfs = [{ type: "overlay", source: "overlay", target: "", options: overlay }];
+  const readers = [stdout, stderr].map((path) => readFile(path, "utf8"));
+  const request = api.CreateTaskRequest.create({ id, bundle, rootfs, stdout, stderr });
+  const created = await timed(() => tasks.create(request));
+  const ran = await timed(async () => {
+    await tasks.start(api.StartRequest.create({ id }));
+    await whileRunning?.(created.value.pid);
+    return tasks.wait(api.WaitRequest.create({ id }));
+  });
+  await tasks.delete(api.DeleteRequest.create({ id }));
+  const [said] = await Promise.all(readers);
+  if (!whileRunning && (ran.value.exitStatus !== 0 || !said?.includes("hello"))) {
+    throw new Error(`the module ended with ${ran.value.exitStatus} and said ${JSON.stringify(said)}`);
+  }
+  rmSync(bundle, { recursive: true });
+  return { create: created.ms, whole: created.ms + ran.ms };
+}
