@@ -161,7 +161,7 @@ async function measure(arena: Arena, options: BenchOptions): Promise<Finding[]> 
       },
       { what: `${engine}: the same, with compiling`, unit: "ms", baseline, candidate: median(cold[engine] ?? []) },
       {
-        what: `${engine}: start to end by the bare engine, and with what we add`,
+        what: `${engine}: until its first output, bare and as a container of a pod`,
         unit: "ms",
         baseline: alone.bare,
         candidate: alone.whole,
