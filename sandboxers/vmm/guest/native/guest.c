@@ -58,6 +58,46 @@ SYS_FUNCTION(make_fifo) {
     return result;
 }
 
+// setPipeSize(fd, bytes): how much the kernel keeps of what has been written and not read (pipe(7)).
+SYS_FUNCTION(set_pipe_size) {
+    SYS_INT(fd, 0);
+    SYS_INT(bytes, 1);
+    return fcntl(fd, F_SETPIPE_SZ, bytes) < 0 ? sys_throw(ctx, "fcntl", "F_SETPIPE_SZ") : JS_UNDEFINED;
+}
+
+// readPiece(fd): what is in a pipe, PIECE_BYTES at most; undefined when there is nothing.
+#define PIECE_BYTES (256 << 10)
+SYS_FUNCTION(read_piece) {
+    // Not part of the snapshot, nor of memory before there is so much to read.
+    static uint8_t piece[PIECE_BYTES];
+    SYS_INT(fd, 0);
+    ssize_t got;
+    do got = read(fd, piece, sizeof piece);
+    while (got < 0 && errno == EINTR);
+    if (got < 0) return errno == EAGAIN ? JS_UNDEFINED : sys_throw(ctx, "read", NULL);
+    return JS_NewArrayBufferCopy(ctx, piece, (size_t)got);
+}
+
+// readAll(fd, buffer, offset, length): as read, of a non-blocking descriptor, and again until there is nothing, or no
+// room: a virtio port gives a page at a time. -1 when there is nothing yet.
+SYS_FUNCTION(read_all) {
+    SYS_INT(fd, 0);
+    size_t length, got = 0;
+    uint8_t *bytes = sys_bytes(ctx, argv[1], argv[2], argv[3], &length);
+    if (!bytes) return JS_EXCEPTION;
+    while (got < length) {
+        ssize_t part = read(fd, bytes + got, length - got);
+        if (part > 0) got += (size_t)part;
+        else if (part < 0 && errno == EINTR) continue;
+        // An end or an error after some bytes comes again at the next call.
+        else if (got > 0) break;
+        else if (part == 0) return JS_NewInt32(ctx, 0);
+        else if (errno == EAGAIN) return JS_NewInt32(ctx, -1);
+        else return sys_throw(ctx, "read", NULL);
+    }
+    return JS_NewInt64(ctx, (int64_t)got);
+}
+
 // link(target, path): a symbolic link.
 SYS_FUNCTION(make_link) {
     SYS_STRING(target, 0);
@@ -122,7 +162,8 @@ SYS_FUNCTION(power_off) {
 
 static const JSCFunctionListEntry functions[] = {
     JS_CFUNC_DEF("loadModule", 1, load_module), JS_CFUNC_DEF("netlink", 2, netlink),
-    JS_CFUNC_DEF("makeFifo", 2, make_fifo),     
+    JS_CFUNC_DEF("makeFifo", 2, make_fifo),     JS_CFUNC_DEF("setPipeSize", 2, set_pipe_size),
+    JS_CFUNC_DEF("readAll", 4, read_all),       JS_CFUNC_DEF("readPiece", 1, read_piece),
     JS_CFUNC_DEF("link", 2, make_link),         JS_CFUNC_DEF("removePath", 1, remove_path),
     JS_CFUNC_DEF("setClock", 2, set_clock),
     JS_CFUNC_DEF("listenVsock", 1, listen_vsock), JS_CFUNC_DEF("powerOff", 0, power_off),

@@ -1,11 +1,14 @@
 import { makeFolders, removeIfThere } from "@kuasar/shim/platform/files";
 import { unwatch, watch } from "@kuasar/shim/platform/loop";
-import { makeFifo } from "guest";
+import { makeFifo, readPiece, setPipeSize } from "guest";
 import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
 
 const FOLDER = "/run/kuasar/io";
-const MOST_BYTES = 1 << 20;
+/** Of a process's output at a time, and in its pipe beyond that; an emulated machine takes milliseconds for each call. */
+const CHUNK_BYTES = 256 * 1024;
+/** What has been told and not acknowledged: the host asks for the next while it writes the one before. */
+const HELD_MOST_BYTES = 2 * CHUNK_BYTES;
 
 /**
  * The stdio of the machine's processes, by their keys. A process has FIFOs of the guest's, as it would have containerd's
@@ -18,9 +21,9 @@ export interface GuestIo {
     stdout: string;
     stderr: string;
   };
-  /** Answers with what there is, once there is some; empty at the end. */
-  read(key: string, fd: number, offset: number, limit: number): Promise<{ data: Uint8Array; end: boolean }>;
-  write(key: string, offset: number, data: Uint8Array): Promise<void>;
+  /** Answers with what there is from `from` on, once there is some; what lies before `offset` is forgotten. */
+  read(request: { key: string; fd: number; offset: number; from: number }): Promise<{ data: Uint8Array; end: boolean }>;
+  write(key: string, offset: number, data: Uint8Array, end: boolean): Promise<void>;
   /** What the process itself will not write any more: the end, once what is there has been read. */
   ended(key: string): void;
   close(key: string): void;
@@ -51,15 +54,16 @@ export function createGuestIo(): GuestIo {
         stderr: io.outputs[1]?.path ?? "",
       };
     },
-    read(key, fd, offset, limit) {
+    read({ key, fd, offset, from }) {
       const output = get(key).outputs[fd - 1];
       if (!output) throw new StatusError(Code.INVALID_ARGUMENT, `fd: expected an output of process ${key}, got ${fd}`);
-      return output.read(offset, Math.min(limit || MOST_BYTES, MOST_BYTES));
+      return output.read(offset, from);
     },
-    async write(key, offset, data) {
+    async write(key, offset, data, end) {
       const { stdin } = get(key);
       if (!stdin) throw new StatusError(Code.INVALID_ARGUMENT, `process ${key} has no stdin`);
       await stdin.write(offset, data);
+      if (end) stdin.end();
     },
     ended(key) {
       for (const output of processes.get(key)?.outputs ?? []) output?.writerGone();
@@ -82,8 +86,10 @@ interface ProcessIo {
 /** The host's end of a process's stdout or stderr. */
 class Output {
   private readonly fd: number;
-  private held = new Uint8Array(0);
+  /** In their order, without gaps. */
+  private held: Uint8Array[] = [];
   private heldAt = 0;
+  private heldTo = 0;
   private waiting: (() => void) | undefined;
   private readers = 0;
   private gone = false;
@@ -93,30 +99,52 @@ class Output {
     makeFifo(path, 0o600);
     // Also for writing, so that there is no end before the process has begun.
     this.fd = sys.open(path, sys.O_RDWR | sys.O_NONBLOCK, 0);
+    setPipeSize(this.fd, CHUNK_BYTES);
   }
 
-  async read(offset: number, limit: number): Promise<{ data: Uint8Array; end: boolean }> {
-    const acknowledged = offset - this.heldAt;
-    if (acknowledged < 0 || acknowledged > this.held.length) {
-      throw new StatusError(
-        Code.OUT_OF_RANGE,
-        `offset: expected ${this.heldAt} to ${this.heldAt + this.held.length}, got ${offset}`,
-      );
+  async read(offset: number, from: number): Promise<{ data: Uint8Array; end: boolean }> {
+    this.acknowledge(offset);
+    if (from < this.heldAt || from > this.heldTo || from > this.heldAt + HELD_MOST_BYTES) {
+      throw new StatusError(Code.OUT_OF_RANGE, `from: expected ${this.heldAt} to ${this.heldTo}, got ${from}`);
     }
-    this.held = this.held.subarray(acknowledged);
-    this.heldAt = offset;
     // Of two readers the later one counts: the other's connection is gone.
     const reader = ++this.readers;
     this.waiting?.();
-    while (this.held.length === 0 && !this.closed) {
+    while (from === this.heldTo && !this.closed) {
       if (reader !== this.readers) throw new StatusError(Code.CANCELLED, `somebody else reads ${this.path} now`);
-      const chunk = new Uint8Array(limit);
-      const got = sys.read(this.fd, chunk.buffer, 0, limit);
-      if (got > 0) this.held = chunk.subarray(0, got);
-      else if (this.gone) return { data: this.held, end: true };
-      else await this.readable();
+      const piece = readPiece(this.fd);
+      if (piece) {
+        this.held.push(new Uint8Array(piece));
+        this.heldTo += piece.byteLength;
+      } else if (this.gone) {
+        return { data: new Uint8Array(0), end: true };
+      } else {
+        await this.readable();
+      }
     }
-    return { data: this.held, end: this.closed };
+    return { data: this.heldFrom(from), end: this.closed };
+  }
+
+  private acknowledge(offset: number): void {
+    if (offset < this.heldAt || offset > this.heldTo) {
+      throw new StatusError(Code.OUT_OF_RANGE, `offset: expected ${this.heldAt} to ${this.heldTo}, got ${offset}`);
+    }
+    for (let head = this.held[0]; head && this.heldAt < offset; head = this.held[0]) {
+      const done = Math.min(offset - this.heldAt, head.length);
+      if (done === head.length) this.held.shift();
+      else this.held[0] = head.subarray(done);
+      this.heldAt += done;
+    }
+  }
+
+  /** The rest of the piece that this position is in. */
+  private heldFrom(from: number): Uint8Array {
+    let at = this.heldAt;
+    for (const piece of this.held) {
+      if (from < at + piece.length) return piece.subarray(from - at);
+      at += piece.length;
+    }
+    return new Uint8Array(0);
   }
 
   private readable(): Promise<void> {
@@ -156,6 +184,7 @@ class Input {
     makeFifo(path, 0o600);
     // Also for reading: there may be input before there is a process.
     this.fd = sys.open(path, sys.O_RDWR | sys.O_NONBLOCK, 0);
+    setPipeSize(this.fd, CHUNK_BYTES);
   }
 
   write(offset: number, data: Uint8Array): Promise<void> {
@@ -191,11 +220,16 @@ class Input {
     });
   }
 
-  close(): void {
+  /** The process reads to the end of what there is. */
+  end(): void {
     if (this.closed) return;
     this.closed = true;
     this.wake?.();
     sys.close(this.fd);
+  }
+
+  close(): void {
+    this.end();
     removeIfThere(this.path);
   }
 }

@@ -4,6 +4,12 @@ declare module "guest" {
   /** One rtnetlink request (with NLM_F_ACK) of so many bytes, and the kernel's answer. */
   export function netlink(request: ArrayBuffer, length: number): ArrayBuffer;
   export function makeFifo(path: string, mode: number): void;
+  /** How much the kernel keeps of what has been written to a pipe and not read. */
+  export function setPipeSize(fd: number, bytes: number): void;
+  /** What is in a pipe, 256 KiB at most; undefined when there is nothing. */
+  export function readPiece(fd: number): ArrayBuffer | undefined;
+  /** As sys.read, again and again until there is nothing more, or no room. */
+  export function readAll(fd: number, buffer: ArrayBuffer, offset: number, length: number): number;
   /** A symbolic link. */
   export function link(target: string, path: string): void;
   /** A file or an empty folder. */

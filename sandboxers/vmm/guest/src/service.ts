@@ -17,9 +17,10 @@ export function registerGuest(server: Server, table: ProcessTable, io: GuestIo):
       return describeMachine();
     },
     openIo: ({ key, stdin, stdout, stderr }) => io.open({ key, stdin, stdout, stderr }),
-    readOutput: ({ key, fd, offset, limit }) => io.read(key, fd, offset, limit),
-    writeInput: async ({ key, offset, data }) => {
-      await io.write(key, offset, data);
+    readOutput: ({ key, fd, offset, from }) => io.read({ key, fd, offset, from }),
+    writeInput: async ({ key, offset, data, end }) => {
+      await io.write(key, offset, data, end);
+      if (end) table.find(key)?.stdio?.closeStdin();
       return {};
     },
     closeIo: ({ key }) => {

@@ -1,10 +1,11 @@
 import { unwatch, watch } from "@kuasar/shim/platform/loop";
+import { readAll } from "guest";
 import * as sys from "sys";
 import type { Transport } from "ttrpc-ts";
 import { type DescriptorIo, descriptorTransport } from "ttrpc-ts/quickjs";
 
 const io: DescriptorIo = {
-  read: sys.read,
+  read: readAll,
   write: sys.write,
   close: sys.close,
   watch: (fd, interest, ready) =>

@@ -31,9 +31,10 @@ export interface Guest {
     key: string,
     wanted: { stdin: boolean; stdout: boolean; stderr: boolean },
   ): Promise<{ stdin: string; stdout: string; stderr: string }>;
-  /** What a process wrote, from the offset on; waits for some. */
-  readOutput(key: string, fd: 1 | 2, offset: number, limit: number): Promise<{ data: Uint8Array; end: boolean }>;
-  writeInput(key: string, offset: number, data: Uint8Array): Promise<void>;
+  /** What a process wrote, from `from` on; waits for some. What lies before the offset cannot be had again. */
+  readOutput(key: string, fd: 1 | 2, offset: number, from: number): Promise<{ data: Uint8Array; end: boolean }>;
+  /** Answers when the process's pipe has taken all of it. `end`: there is no more. */
+  writeInput(key: string, offset: number, data: Uint8Array, end: boolean): Promise<void>;
   closeIo(key: string): Promise<void>;
   writeFiles(files: readonly GuestFile[]): Promise<void>;
   /** By path; those that there are. */
@@ -84,10 +85,10 @@ export function connectGuest(address: AgentAddress): Guest {
       );
     },
     openIo: (key, wanted) => call("OpenIo", wire.OpenIoRequest, { key, ...wanted }, wire.OpenIoResponse),
-    readOutput: (key, fd, offset, limit) =>
-      call("ReadOutput", wire.ReadOutputRequest, { key, fd, offset, limit }, wire.ReadOutputResponse, NO_LIMIT),
-    writeInput: (key, offset, data) =>
-      call("WriteInput", wire.WriteInputRequest, { key, offset, data }, nothing, NO_LIMIT),
+    readOutput: (key, fd, offset, from) =>
+      call("ReadOutput", wire.ReadOutputRequest, { key, fd, offset, from }, wire.ReadOutputResponse, NO_LIMIT),
+    writeInput: (key, offset, data, end) =>
+      call("WriteInput", wire.WriteInputRequest, { key, offset, data, end }, nothing, NO_LIMIT),
     closeIo: (key) => call("CloseIo", wire.CloseIoRequest, { key }, nothing),
     writeFiles: (files) => call("WriteFiles", wire.WriteFilesRequest, { files }, nothing),
     async readFiles(paths) {

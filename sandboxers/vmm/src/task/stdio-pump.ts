@@ -1,20 +1,22 @@
-import { closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { closeSync, constants, mkdirSync, openSync, rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { dirname } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ErrorCode, errorText, isCode } from "@kuasar/framework/error/sandbox-error";
 import type { Logger } from "@kuasar/framework/log/logger";
 import type { TaskIo } from "@kuasar/framework/task/task-record";
 import type { Guest } from "../guest/guest.ts";
+import { createCounter } from "./byte-counter.ts";
+import { copyInput, forgetEnd } from "./copy-input.ts";
 
-const CHUNK_BYTES = 256 * 1024;
-const OFFSET_BYTES = 8;
+const RETRY_MS = 200;
 
 /** Copies between a process's FIFOs on the host and its stdio in the guest. */
 export interface StdioPump {
   /** Settles when all that the process wrote is in the host's FIFOs. */
   readonly drained: Promise<void>;
-  /** End of input, once what has been read of it is in the guest. */
-  closeStdin(): Promise<void>;
+  /** End of input, once what is in the host's FIFO now is in the guest; nobody waits for a process that does not read. */
+  closeStdin(): void;
   /** Stops; another pump may go on. */
   close(): void;
 }
@@ -32,20 +34,24 @@ export function startStdioPump({ guest, key, io, progress, log }: StdioPumpParts
   let closed = false;
   const opened: Socket[] = [];
   const open = (path: string, how: "read" | "write") => {
-    const socket = openFifo(path, how);
-    opened.push(socket);
-    return socket;
+    const fifo = openFifo(path, how);
+    opened.push(fifo.socket);
+    return fifo;
   };
 
   async function copyOut(fd: 1 | 2, path: string): Promise<void> {
     const copied = createCounter(`${progress}.${fd}`);
-    const socket = open(path, "write");
+    const { socket } = open(path, "write");
     try {
       for (let ended = false; !ended; ) {
-        const { data, end } = await guest.readOutput(key, fd, copied.value, CHUNK_BYTES);
-        if (data.length > 0) await written(socket, data);
-        copied.add(data.length);
-        ended = end;
+        try {
+          await copyPieces(fd, socket, copied);
+          ended = true;
+        } catch (error) {
+          // The guest keeps what was not acknowledged, for the next connection.
+          if (closed || guest.closed || !isCode(error, ErrorCode.UNAVAILABLE)) throw error;
+          await sleep(RETRY_MS);
+        }
       }
     } catch (error) {
       if (!closed && !isCode(error, ErrorCode.NOT_FOUND)) {
@@ -57,19 +63,36 @@ export function startStdioPump({ guest, key, io, progress, log }: StdioPumpParts
     }
   }
 
-  async function copyIn(socket: Socket): Promise<void> {
-    const copied = createCounter(`${progress}.0`);
-    try {
-      for await (const data of socket as AsyncIterable<Buffer>) {
-        await guest.writeInput(key, copied.value, data);
-        copied.add(data.length);
-      }
-    } catch (error) {
-      // A process that reads no more, or has ended: what is typed is of no use to anybody.
-      if (!closed) log.debug({ key, err: errorText(error) }, "input of a process in a machine ends");
-    } finally {
-      copied.close();
+  async function copyPieces(fd: 1 | 2, socket: Socket, copied: ReturnType<typeof createCounter>): Promise<void> {
+    let from = copied.value;
+    const read = () => {
+      const piece = guest.readOutput(key, fd, copied.value, from);
+      piece.catch(() => {});
+      return piece;
+    };
+    for (let next = read(), ended = false; !ended; ) {
+      const { data, end } = await next;
+      from += data.length;
+      // The next piece comes while this one is written.
+      if (!end) next = read();
+      if (data.length > 0) await written(socket, data);
+      copied.add(data.length);
+      ended = end;
     }
+  }
+
+  function openInput(path: string) {
+    const { fd, socket } = open(path, "read");
+    const copied = createCounter(`${progress}.0`);
+    const input = copyInput(guest, key, fd, socket, copied, endOf(progress));
+    input.done
+      // A process that reads no more, or has ended: what is typed is of no use to anybody.
+      .catch((error) => log.debug({ key, err: errorText(error) }, "input of a process in a machine ends"))
+      .finally(() => {
+        copied.close();
+        socket.destroy();
+      });
+    return input;
   }
 
   mkdirSync(dirname(progress), { recursive: true, mode: 0o700 });
@@ -78,15 +101,10 @@ export function startStdioPump({ guest, key, io, progress, log }: StdioPumpParts
     [2, io.terminal ? "" : io.stderr],
   ] as const;
   const drained = Promise.all(outputs.map(([fd, path]) => (path === "" ? undefined : copyOut(fd, path))));
-  const input = io.stdin === "" ? undefined : open(io.stdin, "read");
-  const inputDone = input === undefined ? Promise.resolve() : copyIn(input);
+  const input = io.stdin === "" ? undefined : openInput(io.stdin);
   return {
     drained: drained.then(() => {}),
-    async closeStdin() {
-      input?.destroy();
-      await inputDone;
-      await guest.processes.closeStdin(key);
-    },
+    closeStdin: () => input?.end(),
     close() {
       closed = true;
       for (const socket of opened) socket.destroy();
@@ -97,38 +115,16 @@ export function startStdioPump({ guest, key, io, progress, log }: StdioPumpParts
 /** Forgets how far the streams of a process have been copied. */
 export function forgetProgress(progress: string): void {
   for (const fd of [0, 1, 2]) rmSync(`${progress}.${fd}`, { force: true });
+  forgetEnd(endOf(progress));
 }
 
-/** A number of bytes that outlives this process. */
-interface Counter {
-  readonly value: number;
-  add(bytes: number): void;
-  close(): void;
-}
-
-function createCounter(path: string): Counter {
-  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
-  const stored = readFileSync(path);
-  const buffer = Buffer.alloc(OFFSET_BYTES);
-  let value = stored.length === OFFSET_BYTES ? Number(stored.readBigUInt64LE()) : 0;
-  return {
-    get value() {
-      return value;
-    },
-    add(bytes) {
-      value += bytes;
-      buffer.writeBigUInt64LE(BigInt(value));
-      writeSync(fd, buffer, 0, OFFSET_BYTES, 0);
-    },
-    close: () => closeSync(fd),
-  };
-}
+const endOf = (progress: string) => `${progress}.0.end`;
 
 /** With both ends, so that no client's coming or going is taken for an end. */
-function openFifo(path: string, how: "read" | "write"): Socket {
+function openFifo(path: string, how: "read" | "write"): { fd: number; socket: Socket } {
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW);
   try {
-    return new Socket({ fd, readable: how === "read", writable: how === "write" });
+    return { fd, socket: new Socket({ fd, readable: how === "read", writable: how === "write" }) };
   } catch (error) {
     closeSync(fd);
     throw error;

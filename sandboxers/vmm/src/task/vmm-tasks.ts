@@ -207,7 +207,7 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
       guestOf(sandbox).processes.resize(processKey(task.id, execId), width, height),
 
     async closeStdin(sandbox, task, execId) {
-      await machines.of(sandbox).pumps.get(processKey(task.id, execId))?.closeStdin();
+      machines.of(sandbox).pumps.get(processKey(task.id, execId))?.closeStdin();
     },
 
     // The guest's pids mean nothing on the host: the machine's own process stands for all of them.
