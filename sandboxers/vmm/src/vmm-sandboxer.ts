@@ -129,6 +129,9 @@ function podPlan(request: SandboxRequest): PodPlan {
   if (network === undefined) {
     throw failedPrecondition(`sandbox ${request.id}: a virtual machine cannot have the host's network (hostNetwork)`);
   }
+  if (plan.namespaces.some(({ type }) => type === "user")) {
+    throw failedPrecondition(`sandbox ${request.id}: a virtual machine cannot have a user namespace of the host's`);
+  }
   return { netns: network.path, hostname: plan.hostname, sysctls: plan.sysctls, cgroup: plan.cgroup };
 }
 

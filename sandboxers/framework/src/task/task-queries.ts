@@ -58,7 +58,8 @@ export function createTaskQueries(engine: TaskEngine): TaskQueries {
       const task = liveTask(sandbox, taskId);
       const execs = new Map<number, string>();
       for (const { pid, id, state } of Object.values(task.record.execs)) {
-        if (state === "running") {
+        // In a virtual machine, one process of the host stands for all of them.
+        if (state === "running" && pid !== task.record.pid) {
           execs.set(pid, id);
         }
       }

@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/vm_sockets.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -154,6 +156,20 @@ SYS_FUNCTION(measure_tsc_khz) {
 #endif
 }
 
+// raiseLimits(): for containers whose spec has none of its own, as a service manager has them raised for containerd.
+SYS_FUNCTION(raise_limits) {
+    struct rlimit files = {1048576, 1048576}, processes = {RLIM_INFINITY, RLIM_INFINITY};
+    if (setrlimit(RLIMIT_NOFILE, &files) || setrlimit(RLIMIT_NPROC, &processes)) return sys_throw(ctx, "setrlimit", NULL);
+    return JS_UNDEFINED;
+}
+
+// holdPidNamespace(): reaps whatever becomes an orphan in this process's pid namespace, until it is killed.
+SYS_FUNCTION(hold_pid_namespace) {
+    struct sigaction reap = {.sa_handler = SIG_IGN, .sa_flags = SA_NOCLDWAIT};
+    if (sigaction(SIGCHLD, &reap, NULL)) return sys_throw(ctx, "sigaction", NULL);
+    for (;;) pause();
+}
+
 // powerOff(): the end of the virtual machine.
 SYS_FUNCTION(power_off) {
     sync();
@@ -165,7 +181,8 @@ static const JSCFunctionListEntry functions[] = {
     JS_CFUNC_DEF("makeFifo", 2, make_fifo),     JS_CFUNC_DEF("setPipeSize", 2, set_pipe_size),
     JS_CFUNC_DEF("readAll", 4, read_all),       JS_CFUNC_DEF("readPiece", 1, read_piece),
     JS_CFUNC_DEF("link", 2, make_link),         JS_CFUNC_DEF("removePath", 1, remove_path),
-    JS_CFUNC_DEF("setClock", 2, set_clock),
+    JS_CFUNC_DEF("setClock", 2, set_clock),     JS_CFUNC_DEF("raiseLimits", 0, raise_limits),
+    JS_CFUNC_DEF("holdPidNamespace", 0, hold_pid_namespace),
     JS_CFUNC_DEF("listenVsock", 1, listen_vsock), JS_CFUNC_DEF("powerOff", 0, power_off),
     JS_CFUNC_DEF("measureTscKhz", 0, measure_tsc_khz),
 };

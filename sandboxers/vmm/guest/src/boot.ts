@@ -1,5 +1,5 @@
 import { makeFolders, readTextIfThere } from "@kuasar/shim/platform/files";
-import { link, loadModule } from "guest";
+import { link, loadModule, raiseLimits } from "guest";
 import * as sys from "sys";
 
 /** Where the initial ramdisk has everything but this program's start: it becomes the root. */
@@ -40,6 +40,7 @@ const KERNEL_MOUNTS: readonly KernelMount[] = [
  */
 export function boot(): void {
   becomeRoot();
+  raiseLimits();
   for (const { type, target, flags, data } of KERNEL_MOUNTS) {
     makeFolders(target, 0o755);
     sys.mount(type, target, type, flags, data);

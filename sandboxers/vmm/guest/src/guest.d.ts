@@ -18,5 +18,9 @@ declare module "guest" {
   export function listenVsock(port: number): number;
   /** Of the processor's time stamp counter; 0 where there is none. */
   export function measureTscKhz(): number;
+  /** Of open files and processes, for containers whose spec has no limits of its own. */
+  export function raiseLimits(): void;
+  /** Reaps what becomes an orphan in this process's pid namespace, until it is killed. */
+  export function holdPidNamespace(): never;
   export function powerOff(): void;
 }

@@ -1,15 +1,19 @@
 import "@kuasar/shim/platform/globals";
 import { VERSION } from "@kuasar/shim/version";
-import { measureTscKhz, powerOff } from "guest";
+import { holdPidNamespace, measureTscKhz, powerOff } from "guest";
 import * as sys from "sys";
 import { boot, bootParameter } from "./boot.ts";
 
-/** vmm-task: the first process of a pod's virtual machine. Elsewhere it says what it is, or, with
- * --tsc-khz, how fast the machine's time stamp counter runs. */
+/** vmm-task: the first process of a pod's virtual machine; with --pause, that of its containers' pid namespace. Elsewhere
+ * it says what it is, or, with --tsc-khz, how fast the machine's time stamp counter runs. */
 function main(): never {
+  if (sys.arguments()[1] === "--pause") holdPidNamespace();
   if (sys.getpid() !== 1) {
-    const asked = sys.arguments()[1] === "--tsc-khz";
-    say(1, asked ? `${measureTscKhz()}\n` : `vmm-task ${VERSION}: the first process of a virtual machine\n`);
+    const [, asked] = sys.arguments();
+    say(
+      1,
+      asked === "--tsc-khz" ? `${measureTscKhz()}\n` : `vmm-task ${VERSION}: the first process of a virtual machine\n`,
+    );
     sys.exit(0);
   }
   try {

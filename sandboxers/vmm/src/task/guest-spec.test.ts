@@ -9,7 +9,7 @@ const spec: OciSpec = {
   root: { path: "rootfs", readonly: true },
   mounts: [
     { destination: "/proc", type: "proc", source: "proc" },
-    { destination: "/dev/shm", type: "bind", source: "/run/pod/shm", options: ["rbind", "rw"] },
+    { destination: "/dev/shm", type: "bind", source: "/run/containerd/sandboxes/p1/shm", options: ["rbind", "rw"] },
     { destination: "/etc/hosts", type: "bind", source: "/var/lib/hosts", options: ["rbind", "ro"] },
     { destination: "/data", source: "/srv/data", options: ["bind"] },
   ],
@@ -51,9 +51,42 @@ describe("a container's spec in the guest", () => {
     expect(guest.linux?.namespaces).to.deep.equal([{ type: "pid" }, { type: "mount" }]);
   });
 
-  it("sees the machine's processes where it shares those of its pod", () => {
+  it("joins a pid namespace of the guest's in place of one of the host's", () => {
     const shared = { ...spec, linux: { namespaces: [{ type: "pid", path: "/proc/42/ns/pid" }] } };
-    expect(guestSpec(shared, "c1").spec.linux?.namespaces).to.deep.equal([]);
+    expect(guestSpec(shared, "c1", "/proc/7/ns/pid").spec.linux?.namespaces).to.deep.equal([
+      { type: "pid", path: "/proc/7/ns/pid" },
+    ]);
+  });
+
+  it("has a volume on /dev/shm that is not the pod's own", () => {
+    const volume = {
+      destination: "/dev/shm",
+      type: "bind",
+      source: "/var/lib/kubelet/pods/1/empty-dir/shm",
+      options: [],
+    };
+    expect(guestSpec({ ...spec, mounts: [volume] }, "c1").binds).to.have.lengthOf(1);
+  });
+
+  it("has no device, no label of a security module, and no processor that is the host's only", () => {
+    const asked = {
+      ...spec,
+      process: { args: ["true"], apparmorProfile: "cri-containerd.apparmor.d" },
+      linux: {
+        devices: [
+          { path: "/dev/fuse", type: "c", major: 10, minor: 229 },
+          { path: "/dev/sda", type: "b", major: 8, minor: 0 },
+        ],
+        resources: { cpu: { shares: 512, cpus: "3" }, hugepageLimits: [{ pageSize: "2MB", limit: 0 }] },
+      },
+    };
+    const { spec: got, dropped } = guestSpec(asked, "c1");
+    expect(got.linux).to.deep.include({
+      devices: [asked.linux.devices[0]],
+      resources: { cpu: { shares: 512 } },
+    });
+    expect(got.process).to.deep.equal({ args: ["true"] });
+    expect(dropped).to.deep.equal(["hooks prestart", "apparmorProfile", "device /dev/sda"]);
   });
 
   it("has a cgroup of the guest's, and no hooks of the host's", () => {

@@ -1,5 +1,7 @@
 import type { Mount } from "@kuasar/framework/monitor/monitor";
-import type { OciMount, OciSpec } from "@kuasar/framework/oci/spec";
+import type { OciMount, OciResources, OciSpec } from "@kuasar/framework/oci/spec";
+import type { JsonObject } from "@kuasar/framework/store/json";
+import { guestResources } from "./guest-resources.ts";
 
 /** Where the guest has the pod's share. */
 export const GUEST_SHARE = "/run/kuasar/share";
@@ -14,6 +16,8 @@ export interface GuestContainer {
     readonly name: string;
     readonly options: readonly string[];
   }>;
+  /** What the spec asks for that a guest does not have. */
+  readonly dropped: readonly string[];
 }
 
 /** A container's, below the root of the guest's hierarchy. */
@@ -22,15 +26,29 @@ export const cgroupOf = (id: string) => `/kuasar/${id}`;
 /** The machine's own, which all of its containers share as a pod's do. */
 const POD_NAMESPACES = ["network", "ipc", "uts", "user"];
 
+/** Where containerd has the /dev/shm that a pod's containers share: the machine has one of its own. */
+const POD_SHM = /\/sandboxes\/[^/]+\/shm$/;
+
+/** Character devices that have the same numbers everywhere (devices.txt): memory, terminals, tun and fuse. */
+const SAME_EVERYWHERE = /^c (1:|5:|10:200$|10:229$)/;
+
+interface Device {
+  readonly type?: string;
+  readonly major?: number;
+  readonly minor?: number;
+  readonly path?: string;
+}
+
 /**
  * What the spec says of the host becomes what it is in the guest: namespaces to join are the machine's own, files of the
- * host come by the share, and what only the host has (hooks, labels of its security modules) is left out.
+ * host come by the share, and what only the host has is left out: hooks, labels of its security modules, its devices.
+ * @param pidNamespace of the guest, in place of one to join; "" where there is none
  */
-export function guestSpec(spec: OciSpec, id: string): GuestContainer {
+export function guestSpec(spec: OciSpec, id: string, pidNamespace = ""): GuestContainer {
   const binds: { source: string; name: string; options: readonly string[] }[] = [];
   const mounts = (spec.mounts ?? []).map((mount): OciMount => {
     if (!isBind(mount)) return mount;
-    if (mount.destination === "/dev/shm") return { ...mount, source: "/dev/shm" };
+    if (isPodShm(mount)) return { ...mount, source: "/dev/shm" };
     const name = `mount${binds.length}`;
     binds.push({
       source: mount.source ?? "",
@@ -41,20 +59,16 @@ export function guestSpec(spec: OciSpec, id: string): GuestContainer {
   });
   const { hooks: _hooks, ...rest } = spec;
   const {
-    apparmorProfile: _profile,
-    selinuxLabel: _label,
-    ...process
-  } = (spec.process ?? {}) as Record<string, unknown>;
-  const {
     mountLabel: _mountLabel,
     uidMappings: _uids,
     gidMappings: _gids,
     sysctl: _sysctl,
     ...linux
   } = (spec.linux ?? {}) as Record<string, unknown> & NonNullable<OciSpec["linux"]>;
-  const namespaces = (spec.linux?.namespaces ?? []).filter(
-    ({ type, path }) => !POD_NAMESPACES.includes(type) && (type !== "pid" || !path),
-  );
+  const { devices, resources } = linux as { readonly devices?: readonly Device[]; readonly resources?: JsonObject };
+  const namespaces = (spec.linux?.namespaces ?? [])
+    .filter(({ type }) => !POD_NAMESPACES.includes(type))
+    .map((namespace) => (namespace.type === "pid" && namespace.path ? { type: "pid", path: pidNamespace } : namespace));
   return {
     spec: {
       ...rest,
@@ -64,11 +78,38 @@ export function guestSpec(spec: OciSpec, id: string): GuestContainer {
       hostname: "",
       root: { ...spec.root, path: `${GUEST_SHARE}/${id}/rootfs` },
       mounts,
-      process: process as NonNullable<OciSpec["process"]>,
-      linux: { ...linux, namespaces, cgroupsPath: cgroupOf(id) },
+      process: guestProcess(spec.process ?? {}),
+      linux: {
+        ...linux,
+        namespaces,
+        cgroupsPath: cgroupOf(id),
+        ...(devices && { devices: devices.filter(isSameEverywhere) }),
+        ...(resources && { resources: guestResources(resources) as OciResources }),
+      },
     },
     binds,
+    dropped: [
+      ...Object.keys(spec.hooks ?? {}).map((name) => `hooks ${name}`),
+      ...LABELS.filter((name) => (spec.process as Record<string, unknown> | undefined)?.[name]),
+      ...(devices ?? []).filter((device) => !isSameEverywhere(device)).map(({ path }) => `device ${path}`),
+    ],
   };
+}
+
+/** Of security modules that the guest's kernel does not have. */
+const LABELS = ["apparmorProfile", "selinuxLabel"];
+
+/** A process's spec, of a container or of an exec, as the guest can have it. */
+export function guestProcess<T extends object>(process: T): T {
+  return Object.fromEntries(Object.entries(process).filter(([name]) => !LABELS.includes(name))) as T;
+}
+
+function isSameEverywhere({ type = "", major, minor }: Device): boolean {
+  return SAME_EVERYWHERE.test(`${type === "u" ? "c" : type} ${major}:${minor}`);
+}
+
+function isPodShm({ destination, source = "" }: OciMount): boolean {
+  return destination === "/dev/shm" && (source === "/dev/shm" || POD_SHM.test(source));
 }
 
 function isBind({ type, options = [] }: OciMount): boolean {

@@ -26,7 +26,9 @@ import { createGuestRuntime } from "../guest/guest-runtime.ts";
 import type { Machines } from "../machine/machine.ts";
 import { machineFolder } from "../machine/machine-folder.ts";
 import { shareFolder } from "../share/share-folder.ts";
-import { bindMount, cgroupOf, guestSpec } from "./guest-spec.ts";
+import { guestResources } from "./guest-resources.ts";
+import { bindMount, cgroupOf, guestProcess, guestSpec } from "./guest-spec.ts";
+import { joinedPidNamespace, pidSharingOf } from "./pid-namespace.ts";
 import { forgetProgress, type StdioPump, startStdioPump } from "./stdio-pump.ts";
 import { tellOom } from "./tell-oom.ts";
 
@@ -91,8 +93,16 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
     async create(sandbox, task, request, timeoutMs) {
       const spec = readSpec(task.bundle);
       if (spec === undefined) throw invalidArgument(`bundle ${task.bundle} has no config.json`);
-      const container = guestSpec(withPodFiles(sandbox, spec), task.id);
-      task.update({ engine: { ...task.record.engine, binds: container.binds.map(({ name }) => name) } });
+      requireSameTerminal(spec, request.io);
+      const pidSharing = pidSharingOf(spec);
+      const pidNamespace = pidSharing === "joined" ? await joinedPidNamespace(sandbox, guestOf(sandbox), task) : "";
+      const container = guestSpec(withPodFiles(sandbox, withRootAccess(spec, request.rootfs)), task.id, pidNamespace);
+      if (container.dropped.length > 0) {
+        log.info({ sandbox: sandbox.id, task: task.id, dropped: container.dropped }, "not in a virtual machine");
+      }
+      task.update({
+        engine: { ...task.record.engine, pidSharing, binds: container.binds.map(({ name }) => name) },
+      });
       const folder = join(shareFolder(sandbox), task.id);
       const rootfs = join(folder, "rootfs");
       mkdirSync(rootfs, { recursive: true, mode: 0o711 });
@@ -141,10 +151,8 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
     async startExec(sandbox, task, exec, timeoutMs) {
       const key = processKey(task.id, exec.id);
       const process = {
-        ...JSON.parse(exec.spec ?? "{}"),
+        ...guestProcess(JSON.parse(exec.spec ?? "{}") as object),
         terminal: exec.io.terminal,
-        apparmorProfile: undefined,
-        selinuxLabel: undefined,
       };
       const stdio = await openStdio(sandbox, key, exec.io);
       try {
@@ -179,8 +187,12 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
       }
     },
 
-    async initExited() {
-      // The guest's kernel ends what is in the container's pid namespace.
+    async initExited(sandbox, task) {
+      // What is in a pid namespace of the container's own the guest's kernel has ended.
+      if (task.record.engine.pidSharing === "own" || sandbox.exited.settled) return;
+      await guestOf(sandbox).writeFiles([
+        { path: `/sys/fs/cgroup${cgroupOf(task.id)}/cgroup.kill`, content: Buffer.from("1"), mode: 0 },
+      ]);
     },
 
     async signal(sandbox, task, execId, signal, all) {
@@ -197,7 +209,8 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
 
     pause: (sandbox, task, timeoutMs) => runtimeOf(sandbox).pause(task.id, timeoutMs),
     resume: (sandbox, task, timeoutMs) => runtimeOf(sandbox).resume(task.id, timeoutMs),
-    update: (sandbox, task, resources, timeoutMs) => runtimeOf(sandbox).update(task.id, resources, timeoutMs),
+    update: (sandbox, task, resources, timeoutMs) =>
+      runtimeOf(sandbox).update(task.id, guestResources(resources), timeoutMs),
 
     async checkpoint() {
       throw new SandboxError(ErrorCode.UNIMPLEMENTED, "checkpoint: not for containers in a virtual machine");
@@ -230,6 +243,19 @@ function withPodFiles(sandbox: Sandbox, spec: OciSpec): OciSpec {
   if (!mounts) return spec;
   rememberStandIns(sandbox, standInsOf(spec.mounts ?? [], mounts, sandbox.id));
   return { ...spec, mounts };
+}
+
+/** An OCI runtime makes a terminal where the spec has one, and waits for somebody to take it. UNKNOWN, as runc's refusal. */
+function requireSameTerminal({ process }: OciSpec, { terminal }: TaskIo): void {
+  if ((process?.terminal ?? false) === terminal) return;
+  const [has, lacks] = terminal ? ["request", "spec"] : ["spec", "request"];
+  throw unknown(`OCI runtime create failed: the ${has} has a terminal, the ${lacks} has none`);
+}
+
+/** The share's file system is one for all, whose flags say nothing: a root that is mounted read-only is made so in the guest. */
+function withRootAccess(spec: OciSpec, rootfs: readonly Mount[]): OciSpec {
+  const readonly = rootfs.at(-1)?.options.includes("ro") === true || spec.root?.readonly === true;
+  return { ...spec, root: { ...spec.root, readonly } };
 }
 
 /** Without mounts a container's root is a folder of the host's, as the spec has it. UNKNOWN, as runc's, if there is none. */
