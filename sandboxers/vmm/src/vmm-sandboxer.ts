@@ -37,7 +37,7 @@ interface PodPlan {
 /** Pods as virtual machines. */
 export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logger): Sandboxer {
   const hypervisor = createQemu(config, () => measureTscKhz(vmmTask));
-  const machines = createMachines();
+  const machines = createMachines(log);
 
   async function boot(sandbox: Sandbox, plan: PodPlan): Promise<number> {
     const cgroupProcs = plan.cgroup === "" ? [] : createPodCgroup(hierarchies(), plan.cgroup, undefined);

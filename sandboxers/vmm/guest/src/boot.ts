@@ -1,6 +1,7 @@
 import { makeFolders, readTextIfThere } from "@kuasar/shim/platform/files";
 import { link, loadModule, raiseLimits } from "guest";
 import * as sys from "sys";
+import { expectMemory } from "./online.ts";
 
 /** Where the initial ramdisk has everything but this program's start: it becomes the root. */
 const NEW_ROOT = "/sysroot";
@@ -45,6 +46,7 @@ export function boot(): void {
     makeFolders(target, 0o755);
     sys.mount(type, target, type, flags, data);
   }
+  expectMemory();
   for (const [target, path] of [
     ["/proc/self/fd", "/dev/fd"],
     ["/proc/self/fd/0", "/dev/stdin"],

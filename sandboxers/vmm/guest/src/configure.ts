@@ -5,6 +5,7 @@ import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
 import { writeFiles } from "./guest-files.ts";
 import { configureNetwork } from "./network.ts";
+import { memoryBytes } from "./online.ts";
 
 type Request = kuasar.guest.v1.ConfigureRequest;
 
@@ -38,11 +39,10 @@ export function configure(request: Request): void {
 
 export function describeMachine(): kuasar.guest.v1.ConfigureResponse {
   const [uptime = "0"] = readText("/proc/uptime").split(" ");
-  const kilobytes = /^MemTotal:\s+(\d+)/m.exec(readText("/proc/meminfo"))?.[1] ?? "0";
   return {
     kernel: readText("/proc/sys/kernel/osrelease").trim(),
     uptimeMs: Math.round(Number(uptime) * 1000),
-    memoryBytes: Number(kilobytes) * 1024,
+    memoryBytes: memoryBytes(),
   };
 }
 

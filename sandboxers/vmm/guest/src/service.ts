@@ -5,6 +5,7 @@ import type { Server } from "ttrpc-ts";
 import { configure, describeMachine } from "./configure.ts";
 import { readFiles, removeAll, writeFiles } from "./guest-files.ts";
 import type { GuestIo } from "./guest-io.ts";
+import { bringOnline } from "./online.ts";
 import { waitForOom } from "./oom.ts";
 
 /** Serves kuasar.guest.v1.Guest (proto/src/kuasar/guest/v1/guest.proto). */
@@ -41,6 +42,7 @@ export function registerGuest(server: Server, table: ProcessTable, io: GuestIo):
       if (now) setClock(now.seconds, now.nanos);
       return {};
     },
+    online: () => bringOnline(),
     powerOff: () => {
       powerOff();
       return {};

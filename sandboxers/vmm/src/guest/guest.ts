@@ -42,6 +42,10 @@ export interface Guest {
   remove(paths: readonly string[]): Promise<void>;
   /** Answers when more processes of the cgroup have been killed for lack of memory, and when the process has exited. */
   waitForOom(cgroup: string, count: number, key: string): Promise<{ count: number; exited: boolean }>;
+  /** Brings the machine's clock to this host's, but for the time that the call takes to get there. */
+  setClock(): Promise<void>;
+  /** Takes into use what processors and memory the hypervisor has added. */
+  online(): Promise<{ cpus: number; memoryBytes: number }>;
   powerOff(): Promise<void>;
   /** Set by `close`. */
   readonly closed: boolean;
@@ -79,7 +83,7 @@ export function connectGuest(address: AgentAddress): Guest {
       return await call(
         "Configure",
         wire.ConfigureRequest,
-        request,
+        { ...request, now: hostTime() } as ConfigureRequest,
         wire.ConfigureResponse,
         Math.max(1000, until - Date.now()),
       );
@@ -98,10 +102,17 @@ export function connectGuest(address: AgentAddress): Guest {
     remove: (paths) => call("Remove", wire.RemoveRequest, { paths }, nothing),
     waitForOom: (cgroup, count, key) =>
       call("WaitForOom", wire.WaitForOomRequest, { cgroup, count, key }, wire.WaitForOomResponse, NO_LIMIT),
+    setClock: () => call("SetClock", wire.SetClockRequest, { now: hostTime() }, nothing),
+    online: () => call("Online", { encode: () => new Uint8Array(0) }, {}, wire.OnlineResponse),
     powerOff: () => call("PowerOff", { encode: () => new Uint8Array(0) }, {}, nothing, 1000),
     get closed() {
       return link.closed;
     },
     close: () => link.close(),
   };
+}
+
+function hostTime(): { seconds: number; nanos: number } {
+  const now = Date.now();
+  return { seconds: Math.floor(now / 1000), nanos: (now % 1000) * 1_000_000 };
 }

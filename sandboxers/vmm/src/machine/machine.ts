@@ -1,8 +1,10 @@
 import { unavailable } from "@kuasar/framework/error/sandbox-error";
+import type { Logger } from "@kuasar/framework/log/logger";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import { connectGuest, type Guest } from "../guest/guest.ts";
 import type { AgentAddress } from "../hypervisor/hypervisor.ts";
 import type { StdioPump } from "../task/stdio-pump.ts";
+import { keepClock } from "./keep-clock.ts";
 
 /** The machine of a pod as it runs: what this process has of it, all of which can be had again from the record. */
 export interface RunningMachine {
@@ -19,10 +21,10 @@ export interface Machines {
   forget(sandbox: Sandbox): void;
 }
 
-export function createMachines(): Machines {
-  const machines = new Map<string, RunningMachine>();
+export function createMachines(log: Logger): Machines {
+  const machines = new Map<string, RunningMachine & { leaveClock(): void }>();
   function add({ key }: Sandbox, guest: Guest): RunningMachine {
-    const machine = { guest, pumps: new Map<string, StdioPump>() };
+    const machine = { guest, pumps: new Map<string, StdioPump>(), leaveClock: keepClock(guest, log) };
     machines.set(key, machine);
     return machine;
   }
@@ -40,6 +42,7 @@ export function createMachines(): Machines {
       if (!machine) return;
       machines.delete(key);
       for (const pump of machine.pumps.values()) pump.close();
+      machine.leaveClock();
       machine.guest.close();
     },
   };

@@ -98,7 +98,6 @@ export async function startMachine(
     interfaces: [...network.interfaces].map((one) => ({ ...one, addresses: [...one.addresses] })),
     routes: [...network.routes],
     shares: [{ tag: SHARE_TAG, path: GUEST_SHARE, type: "virtiofs", options: [] }],
-    now: { seconds: Math.floor(Date.now() / 1000), nanos: (Date.now() % 1000) * 1_000_000 },
     shmBytes: SHM_BYTES,
   };
   try {
