@@ -97,19 +97,24 @@ export function enterRoot({ steps }: RootPlan, inNewMountNamespace: boolean): vo
   sys.mount("", "/", "", MS_PRIVATE | MS_REC, "");
   const host = sys.open("/", sys.O_RDONLY | sys.O_DIRECTORY, 0);
   sys.mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=1k,mode=755");
+  let within: string | undefined;
   for (const step of steps) {
     try {
       // Symbolic links lead nowhere but into what is the root while they are followed.
-      sys.chroot(`${STAGE}${step.mount.within}`);
-      sys.chdir("/");
+      if (within !== step.mount.within) {
+        sys.fchdir(host);
+        sys.chroot(".");
+        sys.chroot(`${STAGE}${step.mount.within}`);
+        sys.chdir("/");
+        within = step.mount.within;
+      }
       attach(step);
     } catch (error) {
       throw new Error(`mount ${step.mount.within}${step.mount.target}: ${(error as Error).message}`);
-    } finally {
-      sys.fchdir(host);
-      sys.chroot(".");
     }
   }
+  sys.fchdir(host);
+  sys.chroot(".");
   sys.close(host);
   sys.mount("", STAGE, "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, "");
   sys.chdir(STAGE);

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readdirSync, realpathSync, statSync } from "node:fs";
+import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -18,6 +18,8 @@ export interface EngineProgram {
   readonly loader?: { readonly file: string; readonly path: string };
   /** The shared libraries it is linked to, by the names it knows them by. */
   readonly libraries: readonly { readonly name: string; readonly file: string }[];
+  /** Where they all are, and no library of anybody else's. */
+  readonly libraryFolder?: string;
 }
 
 export interface EnginePrograms {
@@ -77,7 +79,15 @@ async function examine(engine: WasmEngine, path: string): Promise<EngineProgram>
     name: basename(name),
     file: realpathSync(file),
   }));
-  return { engine, path, version, loader: { file: realpathSync(loader), path: interpreter }, libraries };
+  const together = own !== undefined && libraries.every(({ name }) => existsSync(join(own.libraries, name)));
+  return {
+    engine,
+    path,
+    version,
+    loader: { file: realpathSync(loader), path: interpreter },
+    libraries,
+    ...(together && { libraryFolder: own.libraries }),
+  };
 }
 
 /** A program in TREE/usr/bin whose libraries, dynamic loader and all, are in TREE/usr/lib/<machine>: not the host's. */

@@ -20,7 +20,7 @@ const RESOLVER_FILES = ["/etc/hosts", "/etc/resolv.conf"];
 const DEVICES = ["/dev/null", "/dev/urandom"];
 
 /** The loader and the libraries of a program; the program itself is handed over as an open file. */
-export function engineMounts({ loader, libraries }: EngineProgram): RootMount[] {
+export function engineMounts({ loader, libraries, libraryFolder }: EngineProgram): RootMount[] {
   const file = (source: string, target: string, options: string[]): RootMount => ({
     type: "bind",
     source,
@@ -29,7 +29,9 @@ export function engineMounts({ loader, libraries }: EngineProgram): RootMount[] 
   });
   return [
     ...(loader ? [file(loader.file, loader.path, ["ro", "exec", ...HARMLESS])] : []),
-    ...libraries.map((library) => file(library.file, `${LIBRARIES}/${library.name}`, ["ro", "exec", ...HARMLESS])),
+    ...(libraryFolder === undefined
+      ? libraries.map((library) => file(library.file, `${LIBRARIES}/${library.name}`, ["ro", "exec", ...HARMLESS]))
+      : [file(libraryFolder, LIBRARIES, ["ro", "exec", ...HARMLESS])]),
     ...DEVICES.map((device) => file(device, device, ["nosuid", "noexec"])),
   ];
 }

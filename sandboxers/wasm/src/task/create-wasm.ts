@@ -50,11 +50,14 @@ export async function createWasm(
   };
   saveDetails(task, details);
   const { cgroup } = details;
-  if (cgroup !== "") {
-    createPodCgroup(hierarchies(), cgroup, planFromSpec(spec, task.id).resources);
-  }
-  if (details.mounted) {
-    await sandbox.monitor.mount(request.rootfs, rootfsFolder(task.bundle));
+  // The one by the monitor, while the other is done here.
+  const mounted = details.mounted ? sandbox.monitor.mount(request.rootfs, rootfsFolder(task.bundle)) : undefined;
+  try {
+    if (cgroup !== "") {
+      createPodCgroup(hierarchies(), cgroup, planFromSpec(spec, task.id).resources);
+    }
+  } finally {
+    await mounted;
   }
   const wanted = { name: entry.module, cgroup, layers: layersOf(request.rootfs), timeoutMs };
   const module = await loadModule(loader, sandbox, task, spec, program, wanted);
