@@ -275,6 +275,18 @@ SYS_FUNCTION(set_domainname) {
     return result;
 }
 
+// setLimit(resource, soft, hard): -1 for none.
+SYS_FUNCTION(set_limit) {
+    SYS_INT(resource, 0);
+    int64_t soft, hard;
+    if (JS_ToInt64(ctx, &soft, argv[1]) || JS_ToInt64(ctx, &hard, argv[2])) return JS_EXCEPTION;
+    struct rlimit limit = {
+        .rlim_cur = soft < 0 ? RLIM_INFINITY : (rlim_t)soft,
+        .rlim_max = hard < 0 ? RLIM_INFINITY : (rlim_t)hard,
+    };
+    return setrlimit(resource, &limit) ? sys_throw(ctx, "setrlimit", NULL) : JS_UNDEFINED;
+}
+
 // setUser(uid, gid, [additional gids]): of the whole process, for good.
 SYS_FUNCTION(set_user) {
     int64_t uid, gid, count;
@@ -414,6 +426,7 @@ const JSCFunctionListEntry sys_process_functions[] = {
     JS_CFUNC_DEF("unshare", 1, sys_unshare),
     JS_CFUNC_DEF("setHostname", 1, set_hostname),
     JS_CFUNC_DEF("setDomainname", 1, set_domainname),
+    JS_CFUNC_DEF("setLimit", 3, set_limit),
     JS_CFUNC_DEF("setUser", 3, set_user),
     JS_CFUNC_DEF("limitBounding", 1, limit_bounding),
     JS_CFUNC_DEF("setCapabilities", 1, set_capabilities),

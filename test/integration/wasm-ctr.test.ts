@@ -62,6 +62,11 @@ for (const engine of wasmEngines) {
       assert.match((await run("escape", [], "/escape.wasm")).stderr, /"\/escape.wasm" is not a WebAssembly module/);
     });
 
+    it("opens a device that it is given, and no other", async () => {
+      assert.equal((await run("device", ["--device", "/dev/null"], "/device.wasm")).exitCode, 0);
+      assert.notEqual((await run("no-device", [], "/device.wasm")).exitCode, 0);
+    });
+
     it("writes to a mount that may be written to, and not to one that may not", async () => {
       const target = lab().directory;
       const mount = (access: string) => ["--mount", `type=bind,src=${target},dst=/data,options=rbind:${access}`];

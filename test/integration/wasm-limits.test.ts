@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SandboxerProcess } from "@kuasar/install/sandboxer-process";
 import { waitUntil } from "@kuasar/install/wait-until";
@@ -7,7 +7,7 @@ import { execa } from "execa";
 import { exitCodeOf, pidOf } from "./container-end.ts";
 import { useLab } from "./lab.ts";
 import { wasmCases, wasmEngines } from "./wasm-case.ts";
-import { bigModule, modulesImage, wasmReference } from "./wasm-modules.ts";
+import { bigModule, modulesImage, wasmModules, wasmReference } from "./wasm-modules.ts";
 
 for (const engine of wasmEngines) {
   const [runtimeCase] = wasmCases(engine);
@@ -71,6 +71,25 @@ for (const engine of wasmEngines) {
       await waitUntil(async () => (await state()) === "STOPPED", { what: "the task to stop", timeoutMs: 10_000 });
       await containerd.ctr(["task", "rm", "paused"]);
       await containerd.ctr(["container", "rm", "paused"]);
+    });
+
+    it("has the limits of its spec, each as setrlimit has it", async () => {
+      const { containerd, directory } = lab();
+      const [configFile, rootfs] = [join(directory, "limited.json"), join(directory, "limited")];
+      mkdirSync(rootfs);
+      writeFileSync(join(rootfs, "loop.wasm"), wasmModules["loop.wasm"] ?? "");
+      const spec = JSON.parse((await containerd.ctr(["oci", "spec"])).stdout);
+      spec.root.path = rootfs;
+      spec.process.args = ["/loop.wasm"];
+      spec.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 123, hard: 124 }];
+      writeFileSync(configFile, JSON.stringify(spec));
+      const [run, ...flags] = lab().ctrRunArgs(["--config", configFile, "--detach"], "limited");
+      await containerd.ctr([run ?? "", ...flags.filter((word) => !word.includes("busybox"))]);
+      const { stdout } = await containerd.ctr(["task", "ls"]);
+      const pid = Number(/limited\s+(\d+)/.exec(stdout)?.[1]);
+      assert.match(readFileSync(`/proc/${pid}/limits`, "utf8"), /^Max open files\s+123\s+124\s/m);
+      await containerd.ctr(["task", "rm", "--force", "limited"]);
+      await containerd.ctr(["container", "rm", "limited"]);
     });
 
     it("is limited anew by an update of its resources", async () => {

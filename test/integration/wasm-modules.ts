@@ -81,6 +81,7 @@ export const wasmModules: Readonly<Record<string, Buffer>> = {
   "greedy.wasm": wasmBinary({ functions: { _start: greedy } }),
   "parent.wasm": printingFile("../etc/passwd"),
   "file.wasm": printingFile("data/file"),
+  "device.wasm": printingFile("dev/null"),
   "write.wasm": writingFile("data/new"),
   "corrupt.wasm": Buffer.concat([printing("x").subarray(0, 40), Buffer.alloc(40, 0xff)]),
 };

@@ -20,6 +20,7 @@ import { openStdio, type ProcessStdio, type StdioPaths, spawnedTerminalStdio } f
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_NO_NEW_PRIVS = 38;
 const PR_SET_KEEPCAPS = 8;
+const NO_LIMIT = -1;
 
 interface Namespace {
   readonly type: string;
@@ -30,6 +31,12 @@ interface IdMapping {
   readonly containerId: number;
   readonly hostId: number;
   readonly size: number;
+}
+
+interface ResourceLimit {
+  readonly resource: number;
+  readonly soft?: number | null | undefined;
+  readonly hard?: number | null | undefined;
 }
 
 /** kuasar.monitor.v1.SpawnRequest. */
@@ -54,6 +61,7 @@ export interface SpawnSpec {
         readonly capabilities: readonly number[];
         readonly noNewPrivileges: boolean;
         readonly seccomp: Uint8Array;
+        readonly limits: readonly ResourceLimit[];
       }
     | null
     | undefined;
@@ -280,7 +288,10 @@ function prepare(spec: SpawnSpec, { namespaces, cgroups, root, stdio }: ChildPla
   else if (spec.emptyRoot) step("empty root", () => enterEmptyRoot(ownMounts));
   if (spec.cwd && !spec.emptyRoot) step(`chdir ${spec.cwd}`, () => sys.chdir(spec.cwd));
   if (credentials) {
-    const { uid, gid, additionalGids, capabilities } = credentials;
+    const { uid, gid, additionalGids, capabilities, limits } = credentials;
+    for (const { resource, soft, hard } of limits) {
+      step(`limit ${resource}`, () => sys.setLimit(resource, soft ?? NO_LIMIT, hard ?? NO_LIMIT));
+    }
     step("bounding capabilities", () => sys.limitBounding(capabilities));
     if (capabilities.length > 0) step("keepcaps", () => sys.prctl(PR_SET_KEEPCAPS, 1));
     step(`user ${uid}:${gid}`, () => sys.setUser(uid, gid, additionalGids));

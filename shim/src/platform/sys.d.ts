@@ -142,6 +142,8 @@ declare module "sys" {
   export function unshare(flags: number): void;
   export function setHostname(name: string): void;
   export function setDomainname(name: string): void;
+  /** As setrlimit(2); -1 for no limit. */
+  export function setLimit(resource: number, soft: number, hard: number): void;
   export function setUser(uid: number, gid: number, additionalGids: readonly number[]): void;
   export function limitBounding(capabilities: readonly number[]): void;
   export function setCapabilities(capabilities: readonly number[]): void;

@@ -19,9 +19,7 @@ export function createPodCgroup(all: Hierarchies, path: string, resources: OciRe
       makeFolder(hierarchy, folder);
       made.push(folder);
       procs.push(join(folder, "cgroup.procs"));
-      for (const [file, value] of resourceFiles(hierarchy, resources)) {
-        writeLimit(join(folder, file), value);
-      }
+      writeLimits(folder, resourceFiles(hierarchy, resources));
     }
   } catch (error) {
     for (const folder of made) {
@@ -36,12 +34,10 @@ export function createPodCgroup(all: Hierarchies, path: string, resources: OciRe
 export function limitCgroup(all: Hierarchies, path: string, resources: OciResources): void {
   for (const hierarchy of workingHierarchies(all)) {
     const folder = cgroupFolder(hierarchy, path);
-    for (const [file, value] of resourceFiles(hierarchy, resources)) {
-      try {
-        writeLimit(join(folder, file), value);
-      } catch (error) {
-        throw failedPrecondition(`cgroup ${path}: ${file} cannot be ${value}: ${errorText(error)}`);
-      }
+    try {
+      writeLimits(folder, resourceFiles(hierarchy, resources));
+    } catch (error) {
+      throw failedPrecondition(`cgroup ${path}: ${errorText(error)}`);
     }
   }
 }
@@ -91,6 +87,25 @@ function inheritCpuset(parent: string, folder: string): void {
   for (const file of ["cpuset.cpus", "cpuset.mems"]) {
     if (readFileSync(join(folder, file), "utf8").trim() === "") {
       writeFileSync(join(folder, file), readFileSync(join(parent, file)), { flag: "r+" });
+    }
+  }
+}
+
+/** Some hold only beside others (a limit of memory, one of memory and swap): what is refused is tried again after these. */
+function writeLimits(folder: string, files: readonly [file: string, value: string][]): void {
+  const refused = files.filter(([file, value]) => {
+    try {
+      writeLimit(join(folder, file), value);
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  for (const [file, value] of refused) {
+    try {
+      writeLimit(join(folder, file), value);
+    } catch (error) {
+      throw new Error(`${file} cannot be ${value}: ${errorText(error)}`);
     }
   }
 }

@@ -25,6 +25,8 @@ function v1Files(controllers: readonly string[], { cpu, memory, pids }: OciResou
   }
   if (controllers.includes("memory")) {
     files.push(["memory.limit_in_bytes", nonZero(memory?.limit)]);
+    // Memory and swap together.
+    files.push(["memory.memsw.limit_in_bytes", nonZero(memory?.swap)]);
     files.push(["memory.soft_limit_in_bytes", nonZero(memory?.reservation)]);
   }
   if (controllers.includes("pids")) {
@@ -41,9 +43,18 @@ function v2Files({ cpu, memory, pids }: OciResources): File[] {
     ["cpuset.cpus", cpu?.cpus || undefined],
     ["cpuset.mems", cpu?.mems || undefined],
     ["memory.max", limit(memory?.limit)],
+    ["memory.swap.max", swapAlone(memory)],
     ["memory.low", limit(memory?.reservation)],
     ["pids.max", limit(pids?.limit)],
   ];
+}
+
+/** The spec's `swap` is memory and swap together, as cgroup v1 has it; cgroup v2 counts them apart. */
+function swapAlone({ limit, swap }: NonNullable<OciResources["memory"]> = {}): string | undefined {
+  if (swap === undefined || swap === 0) {
+    return undefined;
+  }
+  return swap < 0 || limit === undefined || limit <= 0 ? "max" : String(Math.max(0, swap - limit));
 }
 
 /** cpu.shares 2..262144 to cpu.weight 1..10000, as every OCI runtime maps them. */

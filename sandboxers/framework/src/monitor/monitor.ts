@@ -92,6 +92,15 @@ export interface Credentials {
   readonly noNewPrivileges: boolean;
   /** A filter as seccomp(2) takes it. */
   readonly seccomp?: Uint8Array;
+  readonly limits?: readonly ResourceLimit[];
+}
+
+/** As setrlimit(2) has it; a limit that is left out is none. */
+export interface ResourceLimit {
+  /** The kernel's number. */
+  readonly resource: number;
+  readonly soft?: number;
+  readonly hard?: number;
 }
 
 /** One mount in a root that is made for a process. Contract: RootMount in `kuasar/monitor/v1/monitor.proto`. */

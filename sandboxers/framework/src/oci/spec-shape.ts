@@ -11,6 +11,7 @@ type Check = (value: unknown) => boolean;
 const anything: Check = () => true;
 // Half a surrogate pair, which JSON can write, has no form in UTF-8.
 const text: Check = (value) => typeof value === "string" && !/\p{Surrogate}/u.test(value);
+const number: Check = (value) => typeof value === "number" && value >= 0;
 const integer: Check = (value) => Number.isSafeInteger(value);
 const uint32: Check = (value) => integer(value) && (value as number) >= 0 && (value as number) <= 0xffff_ffff;
 
@@ -43,6 +44,8 @@ const SPEC = object({
   process: object({
     oomScoreAdj: integer,
     user: object({ uid: uint32, gid: uint32, additionalGids: list(uint32) }),
+    // Without a limit it is 2^64 - 1, which is no safe integer.
+    rlimits: list(object({}, { type: text, soft: number, hard: number })),
   }),
   linux: object({
     namespaces: list(object({ path: text }, { type: text })),
@@ -50,6 +53,7 @@ const SPEC = object({
     gidMappings: IDS,
     sysctl: mapOf(text),
     cgroupsPath: text,
+    devices: list(object({ major: integer, minor: integer }, { path: text, type: text })),
     resources: object({
       cpu: object({ shares: integer, quota: integer, period: integer, cpus: text, mems: text }),
       memory: object({ limit: integer, swap: integer, reservation: integer }),

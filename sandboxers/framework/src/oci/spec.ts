@@ -24,6 +24,23 @@ export interface OciProcess {
   cwd?: string;
   oomScoreAdj?: number;
   noNewPrivileges?: boolean;
+  rlimits?: OciResourceLimit[];
+}
+
+export interface OciResourceLimit {
+  /** "RLIMIT_NOFILE" */
+  type: string;
+  soft: number;
+  hard: number;
+}
+
+export interface OciDevice {
+  /** In the container. */
+  path: string;
+  /** "c" or "u", "b", "p" */
+  type: string;
+  major?: number;
+  minor?: number;
 }
 
 export interface OciMount {
@@ -46,6 +63,7 @@ export interface OciLinux {
   sysctl?: Record<string, string>;
   cgroupsPath?: string;
   intelRdt?: unknown;
+  devices?: OciDevice[];
   seccomp?: OciSeccomp;
   resources?: OciResources;
 }

@@ -4,6 +4,7 @@ import type { RootMount } from "@kuasar/framework/monitor/monitor";
 import type { OciMount, OciSpec } from "@kuasar/framework/oci/spec";
 import type { EngineProgram } from "../engine/engine-program.ts";
 import type { PreopenedFolder } from "../engine/wasm-engine.ts";
+import type { DeviceFile } from "./device-files.ts";
 
 /**
  * What an engine's process finds in its root: its own libraries, the module, and the container's files in a folder of
@@ -18,6 +19,14 @@ const HARMLESS = ["nosuid", "nodev"];
 /** How names are looked up; the engine does that for the module. */
 const RESOLVER_FILES = ["/etc/hosts", "/etc/resolv.conf"];
 const DEVICES = ["/dev/null", "/dev/urandom"];
+/** Where those that a spec names are put, and not into the image's own folder. */
+const DEVICE_FOLDER: RootMount = {
+  type: "tmpfs",
+  source: "tmpfs",
+  target: "/dev",
+  options: ["mode=755", "size=64k", "noexec", ...HARMLESS],
+  within: ROOTFS,
+};
 
 /** The loader and the libraries of a program; the program itself is handed over as an open file. */
 export function engineMounts({ loader, libraries, libraryFolder }: EngineProgram): RootMount[] {
@@ -50,14 +59,22 @@ export function moduleMount(source: string, name: string): RootMount {
   return { type: "bind", source, target: modulePath(name), options: ["ro", "exec", ...HARMLESS] };
 }
 
-/** The container's root file system, and its mounts. */
-export function containerMounts(spec: OciSpec, rootfs: string): RootMount[] {
+/** The container's root file system, its mounts, and the devices that its spec asks for. */
+export function containerMounts(spec: OciSpec, rootfs: string, devices: readonly DeviceFile[]): RootMount[] {
   const mounts = dataMounts(spec);
   const root: RootMount = { type: "bind", source: rootfs, target: ROOTFS, options: HARMLESS };
   const resolver = mounts.filter(({ destination }) => RESOLVER_FILES.includes(destination));
   return [
     root,
+    ...(devices.length > 0 ? [DEVICE_FOLDER] : []),
     ...mounts.map((mount) => rootMount(mount, ROOTFS)),
+    ...devices.map(({ path, source }) => ({
+      type: "bind",
+      source,
+      target: path,
+      options: ["nosuid", "noexec"],
+      within: ROOTFS,
+    })),
     ...resolver.map((mount) => ({ ...rootMount(mount, ""), options: ["ro", "noexec", ...HARMLESS] })),
     // At last, since the mounts' folders had to be made.
     ...(spec.root?.readonly ? [{ ...root, options: ["remount", "ro", ...HARMLESS] }] : []),

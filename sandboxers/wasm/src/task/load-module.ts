@@ -15,7 +15,7 @@ import type { CompiledModules } from "../modules/compiled-modules.ts";
 import { type ModuleFile, openModule } from "../modules/module-file.ts";
 import { NotCompiled } from "../modules/not-compiled.ts";
 import { isBind } from "../root/engine-root.ts";
-import { compilerKey, rootfsOf } from "./wasm-details.ts";
+import { compilerKey, rootOf } from "./wasm-details.ts";
 
 /** The file that an engine is given. */
 export interface LoadedModule {
@@ -65,7 +65,7 @@ export async function loadModule(
 ): Promise<LoadedModule> {
   const { config, modules, log } = loader;
   const mounts = spec.mounts ?? [];
-  const found = findInContainer(rootfsOf(task), mounts, name, spec.process?.cwd);
+  const found = findInContainer(rootOf(task, spec), mounts, name, spec.process?.cwd);
   if (found === undefined) {
     throw notFound(`module ${quote(name)}: no such file in the container`);
   }

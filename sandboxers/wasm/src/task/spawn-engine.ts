@@ -14,6 +14,7 @@ import type { TaskIo } from "@kuasar/framework/task/task-record";
 import type { EngineProgram } from "../engine/engine-program.ts";
 import { findInContainer } from "../entry/container-paths.ts";
 import type { Entry } from "../entry/entry.ts";
+import { deviceFiles } from "../root/device-files.ts";
 import {
   containerMounts,
   engineEnvironment,
@@ -23,7 +24,8 @@ import {
   preopenedFolders,
 } from "../root/engine-root.ts";
 import type { LoadedModule } from "./load-module.ts";
-import { rootfsOf } from "./wasm-details.ts";
+import { resourceLimits } from "./resource-limits.ts";
+import { rootOf } from "./wasm-details.ts";
 
 /** All that a process of an engine is made of. */
 export interface EngineProcess {
@@ -56,7 +58,7 @@ export function engineSpawnRequest(engine: EngineProcess): SpawnRequest {
     functionName: entry.functionName,
     args: entry.args,
     env: process.env ?? [],
-    folders: preopenedFolders(spec, cwd, rootfsOf(task)),
+    folders: preopenedFolders(spec, cwd, rootOf(task, spec)),
     httpAddress: engine.httpAddress,
   });
   const oomScoreAdj = plan.oomScoreAdj;
@@ -81,19 +83,24 @@ export function engineSpawnRequest(engine: EngineProcess): SpawnRequest {
       // An engine needs none, whatever the spec would leave to a Linux program.
       capabilities: [],
       noNewPrivileges: true,
+      limits: resourceLimits(process.rlimits ?? []),
       ...(spec.linux?.seccomp && { seccomp: compileSeccomp(spec.linux.seccomp) }),
     },
     emptyRoot: false,
     ...(oomScoreAdj !== undefined && { oomScoreAdj: attainableOomScoreAdj(oomScoreAdj) }),
     parentDeathSignal: 0,
-    root: [...engineMounts(program), ...containerMounts(spec, rootfsOf(task)), moduleMount(module.path, entry.module)],
+    root: [
+      ...engineMounts(program),
+      ...containerMounts(spec, rootOf(task, spec), deviceFiles(spec)),
+      moduleMount(module.path, entry.module),
+    ],
     hold: engine.hold,
   };
 }
 
 /** As the container knows it, with all symbolic links followed. */
 function workingDirectory(task: Task, spec: OciSpec, cwd: string): string {
-  const found = findInContainer(rootfsOf(task), spec.mounts ?? [], posix.resolve("/", cwd));
+  const found = findInContainer(rootOf(task, spec), spec.mounts ?? [], posix.resolve("/", cwd));
   if (found === undefined) {
     throw failedPrecondition(`the working directory ${quote(cwd)} is not there: no such file or directory`);
   }

@@ -1,5 +1,6 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { CgroupPaths } from "@kuasar/framework/cgroup/cgroup-paths";
+import type { OciSpec } from "@kuasar/framework/oci/spec";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import type { JsonObject } from "@kuasar/framework/store/json";
 import type { Task } from "@kuasar/framework/task/task";
@@ -36,8 +37,14 @@ export function cgroupOf({ cgroup }: WasmDetails): CgroupPaths | undefined {
   return cgroup === "" ? undefined : { common: cgroup };
 }
 
+/** Where the bundle's mounts go. */
 export function rootfsOf(task: Task): string {
   return join(task.bundle, "rootfs");
+}
+
+/** The container's root, which need not be in its bundle (`ctr run --rootfs`). */
+export function rootOf(task: Task, { root }: OciSpec): string {
+  return resolve(task.bundle, root?.path || "rootfs");
 }
 
 /** What compiles the task's module, for the monitor. */

@@ -97,6 +97,11 @@ export function prctl(option: number, argument: number): void {
   call("prctl", option, argument, 0, 0, 0);
 }
 
+export function setLimit(resource: number, soft: number, hard: number): void {
+  const limit = BigUint64Array.of(BigInt.asUintN(64, BigInt(soft)), BigInt.asUintN(64, BigInt(hard)));
+  callOn("setrlimit", "prlimit64", 0, resource, new Uint8Array(limit.buffer), 0);
+}
+
 export function setns(fd: number, type: number): void {
   call("setns", fd, type);
 }
