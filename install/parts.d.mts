@@ -48,6 +48,9 @@ export interface WasmParts {
 
 /** The checkout this code runs from; undefined once installed. */
 export function sourceDirectory(): string | undefined;
+/** The same for all checkouts of a user. */
+export function userCacheDirectory(): string;
+
 export function cacheDirectory(): string;
 export function buildParts(options?: PartsOptions): Promise<BuildParts>;
 export function labParts(options?: PartsOptions): Promise<LabParts>;

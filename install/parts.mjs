@@ -32,7 +32,7 @@ export function cacheDirectory() {
 }
 
 /** For what takes so long to make that a second checkout should not do it again: KUASAR_CACHE, else the user's cache. */
-function userCacheDirectory() {
+export function userCacheDirectory() {
   if (process.env.KUASAR_CACHE) return resolve(process.env.KUASAR_CACHE);
   return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "kuasar");
 }

@@ -1,11 +1,13 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { cacheDirectory, type VmParts } from "@kuasar/install/parts";
+import { cacheDirectory, userCacheDirectory, type VmParts } from "@kuasar/install/parts";
 import { execa } from "execa";
 import { makeDisk } from "./root-image.ts";
 
 /** What git does not know of and the guest, which has no network, needs: what npm, the build and install/parts brought. */
 const brought = ["node_modules", "dist", "proto/gen"];
+/** What a user has compiled once for all checkouts. */
+const compiled = "parts/wasmtime";
 
 /** This checkout as it is now, as a disk. */
 export async function checkoutImage(parts: VmParts, top: string, folder: string): Promise<string> {
@@ -17,6 +19,10 @@ export async function checkoutImage(parts: VmParts, top: string, folder: string)
     const files = listed.stdout.split("\0").filter((path) => path !== "" && existsSync(join(top, path)));
     await copyInto(tree, top, [...files, ...brought]);
     await copyInto(join(tree, ".cache"), cacheDirectory(), ["parts"]);
+    // The guest could not compile it; what is tested there tells if it is not here.
+    if (existsSync(join(userCacheDirectory(), compiled))) {
+      await copyInto(join(tree, ".cache"), userCacheDirectory(), [compiled]);
+    }
     rmSync(disk, { force: true });
     await makeDisk(parts, tree, disk);
   } finally {
