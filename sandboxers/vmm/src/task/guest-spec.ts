@@ -1,5 +1,5 @@
 import type { Mount } from "@kuasar/framework/monitor/monitor";
-import type { OciMount, OciResources, OciSpec } from "@kuasar/framework/oci/spec";
+import type { OciDevice, OciMount, OciResources, OciSpec } from "@kuasar/framework/oci/spec";
 import type { JsonObject } from "@kuasar/framework/store/json";
 import { guestResources } from "./guest-resources.ts";
 
@@ -32,13 +32,6 @@ const POD_SHM = /\/sandboxes\/[^/]+\/shm$/;
 /** Character devices that have the same numbers everywhere (devices.txt): memory, terminals, tun and fuse. */
 const SAME_EVERYWHERE = /^c (1:|5:|10:200$|10:229$)/;
 
-interface Device {
-  readonly type?: string;
-  readonly major?: number;
-  readonly minor?: number;
-  readonly path?: string;
-}
-
 /**
  * What the spec says of the host becomes what it is in the guest: namespaces to join are the machine's own, files of the
  * host come by the share, and what only the host has is left out: hooks, labels of its security modules, its devices.
@@ -65,7 +58,7 @@ export function guestSpec(spec: OciSpec, id: string, pidNamespace = ""): GuestCo
     sysctl: _sysctl,
     ...linux
   } = (spec.linux ?? {}) as Record<string, unknown> & NonNullable<OciSpec["linux"]>;
-  const { devices, resources } = linux as { readonly devices?: readonly Device[]; readonly resources?: JsonObject };
+  const { devices, resources } = linux;
   const namespaces = (spec.linux?.namespaces ?? [])
     .filter(({ type }) => !POD_NAMESPACES.includes(type))
     .map((namespace) => (namespace.type === "pid" && namespace.path ? { type: "pid", path: pidNamespace } : namespace));
@@ -84,7 +77,7 @@ export function guestSpec(spec: OciSpec, id: string, pidNamespace = ""): GuestCo
         namespaces,
         cgroupsPath: cgroupOf(id),
         ...(devices && { devices: devices.filter(isSameEverywhere) }),
-        ...(resources && { resources: guestResources(resources) as OciResources }),
+        ...(resources && { resources: guestResources(resources as JsonObject) as OciResources }),
       },
     },
     binds,
@@ -104,7 +97,7 @@ export function guestProcess<T extends object>(process: T): T {
   return Object.fromEntries(Object.entries(process).filter(([name]) => !LABELS.includes(name))) as T;
 }
 
-function isSameEverywhere({ type = "", major, minor }: Device): boolean {
+function isSameEverywhere({ type = "", major, minor }: OciDevice): boolean {
   return SAME_EVERYWHERE.test(`${type === "u" ? "c" : type} ${major}:${minor}`);
 }
 
