@@ -9,7 +9,7 @@ import { type Exit, now, type Timestamp } from "./exit.ts";
 import { adoptOrphan, isOrphan } from "./orphan.ts";
 import { Sandbox } from "./sandbox.ts";
 import { createSandboxEnd, type SandboxEnd } from "./sandbox-end.ts";
-import { createSandboxRemoval, type SandboxRemoval, type SandboxRemovalParts } from "./sandbox-removal.ts";
+import { createSandboxRemoval, type SandboxRemoval, type SandboxRemovalParts, START } from "./sandbox-removal.ts";
 import { criState } from "./sandbox-state.ts";
 import type { SandboxRequest } from "./sandboxer.ts";
 
@@ -20,7 +20,8 @@ const STOP_TIMEOUT_MS = 10_000;
 /** What can be asked of sandboxes, whichever protocol the question came by. Everything throws SandboxError. */
 export interface SandboxLifecycle extends SandboxRemoval, Pick<SandboxEnd, "watch"> {
   create(request: SandboxRequest): Promise<void>;
-  start(namespace: string, id: string): Promise<StartedSandbox>;
+  /** `timeoutMs` is what the caller has left, 0 for no limit. */
+  start(namespace: string, id: string, timeoutMs: number): Promise<StartedSandbox>;
   stop(namespace: string, id: string, timeoutMs: number): Promise<void>;
   /**
    * A signal to the sandbox's process, or what it amounts to where the sandboxer takes none. NOT_FOUND "process already
@@ -98,7 +99,7 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
     }
   }
 
-  async function begin(sandbox: Sandbox): Promise<StartedSandbox> {
+  async function begin(sandbox: Sandbox, timeoutMs: number): Promise<StartedSandbox> {
     const { state, createdAt } = sandbox.record;
     if (state !== "created") {
       throw failedPrecondition(`sandbox ${sandbox.id} is ${state}, to be started it must be created`);
@@ -106,7 +107,7 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
     sandbox.update({ state: "starting" });
     let pid: number;
     try {
-      pid = await sandboxer.start(sandbox);
+      pid = await sandboxer.start(sandbox, timeoutMs);
     } catch (error) {
       logUnwritten(log, { sandbox: sandbox.id }, sandbox.note({ state: "created" }));
       throw error;
@@ -123,7 +124,7 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
       return;
     }
     if (isOrphan(sandbox)) {
-      await adoptOrphan(sandbox, monitors, log);
+      await adoptOrphan(sandbox, sandboxer, monitors, log);
     }
     await tasks.killAll(sandbox);
     await sandboxer.stop(sandbox, timeoutMs);
@@ -145,13 +146,14 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
       await lock.run(lockKey(request), "CreateSandbox", () => make({ ...request, bundle }));
     },
 
-    async start(namespace, id) {
+    async start(namespace, id, timeoutMs) {
       const sandbox = registry.get(namespace, id);
-      return await lock.run(sandbox.key, "StartSandbox", () => begin(sandbox));
+      return await lock.run(sandbox.key, START, () => begin(sandbox, timeoutMs));
     },
 
     async stop(namespace, id, timeoutMs) {
       const sandbox = registry.get(namespace, id);
+      removal.interruptStart(sandbox);
       await lock.run(sandbox.key, "StopSandbox", () => end(sandbox, timeoutMs));
     },
 
@@ -162,9 +164,10 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
         throw notFound("process already finished");
       }
       if (sandboxer.takesSignals && sandbox.record.pid !== 0) {
-        await sandbox.monitor.signal(id, signal);
+        await sandbox.monitor.signal(sandboxer.processKey ?? id, signal);
       } else {
         const timeoutMs = signal === SIGKILL ? 0 : STOP_TIMEOUT_MS;
+        removal.interruptStart(sandbox);
         await lock.run(sandbox.key, "Kill", () => end(sandbox, timeoutMs));
       }
     },
@@ -174,7 +177,8 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
     },
 
     status(namespace, id) {
-      const { record, tasks: held } = registry.get(namespace, id);
+      const sandbox = registry.get(namespace, id);
+      const { record, tasks: held } = sandbox;
       const { pid, createdAt, exit } = record;
       const details = {
         pid,
@@ -182,6 +186,8 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
         monitor: record.monitorAddress,
         orphaned: record.orphaned === true,
         tasks: [...held.keys()],
+        ...(record.endReason !== undefined && { endReason: record.endReason }),
+        ...sandboxer.details?.(sandbox),
       };
       // As CRI's own: one entry of this name, whose JSON `crictl inspectp` shows.
       const info = { info: JSON.stringify(details) };

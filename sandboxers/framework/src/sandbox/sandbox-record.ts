@@ -27,6 +27,8 @@ export interface SandboxRecord {
   /** Field 22 of /proc/PID/stat. */
   readonly startTime: number;
   readonly exit?: Exit;
+  /** Why it ended, where nobody had asked for that. */
+  readonly endReason?: string;
   /** What the kind of sandboxer keeps for itself. */
   readonly engine: JsonObject;
 }

@@ -12,6 +12,9 @@ import type { Sandbox } from "./sandbox.ts";
 import type { SandboxRegistry } from "./sandbox-registry.ts";
 import type { Sandboxer } from "./sandboxer.ts";
 
+/** The name that a start holds a sandbox's lock under. */
+export const START = "StartSandbox";
+
 const RETRY_MS = 200;
 const RETRY_MAX_MS = 10_000;
 
@@ -23,6 +26,8 @@ export interface SandboxRemoval {
   remove(sandbox: Sandbox): Promise<void>;
   /** As `remove`, again and again until it has succeeded: for what nobody will ask for any more. */
   removeAtLast(sandbox: Sandbox): Promise<void>;
+  /** Whoever is to end the sandbox does not wait for a start that is under way. */
+  interruptStart(sandbox: Sandbox): void;
   /** Has the sandbox removed should its shim die, now or at any later time. */
   tend(sandbox: Sandbox): void;
   /**
@@ -55,7 +60,10 @@ export function createSandboxRemoval(parts: SandboxRemovalParts): SandboxRemoval
   async function removeLocked(sandbox: Sandbox): Promise<void> {
     logUnwritten(log, { sandbox: sandbox.id }, sandbox.note({ state: "deleting" }));
     if (isOrphan(sandbox)) {
-      await adoptOrphan(sandbox, monitors, log);
+      await adoptOrphan(sandbox, sandboxer, monitors, log);
+    }
+    if (sandboxer.holdsTasks) {
+      await sandboxer.stop(sandbox, 0);
     }
     await tasks.discardAll(sandbox);
     await sandboxer.stop(sandbox, 0);
@@ -92,7 +100,14 @@ export function createSandboxRemoval(parts: SandboxRemovalParts): SandboxRemoval
     }
   }
 
+  function interruptStart(sandbox: Sandbox): void {
+    if (lock.owner(sandbox.key) === START) {
+      sandboxer.interruptStart?.(sandbox);
+    }
+  }
+
   async function remove(sandbox: Sandbox): Promise<void> {
+    interruptStart(sandbox);
     await lock.run(sandbox.key, "remove", async () => {
       if (registry.find(sandbox.namespace, sandbox.id) === sandbox) {
         await removeLocked(sandbox);
@@ -106,7 +121,7 @@ export function createSandboxRemoval(parts: SandboxRemovalParts): SandboxRemoval
     await sandbox.monitor.probe();
     await lock.run(sandbox.key, "cleanup", async () => {
       if (registry.find(namespace, id) === sandbox && isOrphan(sandbox)) {
-        await adoptOrphan(sandbox, monitors, log);
+        await adoptOrphan(sandbox, sandboxer, monitors, log);
       }
     });
   }
@@ -131,5 +146,5 @@ export function createSandboxRemoval(parts: SandboxRemovalParts): SandboxRemoval
     });
   }
 
-  return { shutdown, remove, removeAtLast, tend, takeOver, cleanUp, undo };
+  return { shutdown, remove, removeAtLast, interruptStart, tend, takeOver, cleanUp, undo };
 }

@@ -10,8 +10,18 @@ import { processKey } from "../task/task-record.ts";
 
 const SIGKILL = 9;
 
+export interface FakeSandboxer extends Sandboxer {
+  readonly created: string[];
+  readonly discarded: string[];
+  /** A test may have it undo what a former process of it was starting. */
+  undoStart?: (sandbox: Sandbox) => Promise<void>;
+  interruptStart?: (sandbox: Sandbox) => void;
+  /** Why sandboxes end. */
+  reason?: string;
+}
+
 /** For tests only: sandboxes and tasks that are plain processes, `command` in the bundle telling which. */
-export function createFakeSandboxer(): Sandboxer & { readonly created: string[]; readonly discarded: string[] } {
+export function createFakeSandboxer(): FakeSandboxer {
   const created: string[] = [];
   const discarded: string[] = [];
 
@@ -29,7 +39,7 @@ export function createFakeSandboxer(): Sandboxer & { readonly created: string[];
 
   const keys = (task: Task) => ["", ...Object.keys(task.record.execs)].map((execId) => processKey(task.id, execId));
 
-  return {
+  const fake: FakeSandboxer = {
     created,
     discarded,
     kind: "fake",
@@ -48,7 +58,10 @@ export function createFakeSandboxer(): Sandboxer & { readonly created: string[];
       sandbox.update({ engine: { made: true } });
     },
     start: (sandbox) => sandbox.monitor.spawn(spawnRequest(sandbox.id, ["/bin/sleep", "1000"])),
-    wait: async (sandbox) => (await sandbox.monitor.wait(sandbox.id)).exit,
+    wait: async (sandbox) => {
+      const { exit } = await sandbox.monitor.wait(sandbox.id);
+      return { ...exit, ...(fake.reason !== undefined && { reason: fake.reason }) };
+    },
     stop: (sandbox) => end(sandbox, sandbox.id),
     async remove() {},
     tasks: {
@@ -98,6 +111,7 @@ export function createFakeSandboxer(): Sandboxer & { readonly created: string[];
       },
     },
   };
+  return fake;
 }
 
 function commandIn(bundle: string): string {

@@ -14,30 +14,44 @@ export interface RunningMachine {
 }
 
 export interface Machines {
-  /** UNAVAILABLE for a pod whose machine has not been started. */
+  /** UNAVAILABLE for a pod whose machine has not been started, or has ended. */
   of(sandbox: Sandbox): RunningMachine;
+  /** Whether there is nobody in the pod's machine who could be asked, or ever will be. */
+  isOver(sandbox: Sandbox): boolean;
   /** Of a machine that has just been started. */
   add(sandbox: Sandbox, guest: Guest): void;
-  forget(sandbox: Sandbox): void;
+  /** Calls that wait for the machine fail, and no more are made. */
+  end(sandbox: Sandbox): void;
 }
 
 export function createMachines(log: Logger): Machines {
   const machines = new Map<string, RunningMachine & { leaveClock(): void }>();
-  function add({ key }: Sandbox, guest: Guest): RunningMachine {
+  const over = new WeakSet<Sandbox>();
+  const agentOf = ({ record }: Sandbox) => record.engine.agent as unknown as AgentAddress | undefined;
+
+  function add(sandbox: Sandbox, guest: Guest): RunningMachine {
+    const { key } = sandbox;
+    over.delete(sandbox);
     const machine = { guest, pumps: new Map<string, StdioPump>(), leaveClock: keepClock(guest, log) };
     machines.set(key, machine);
     return machine;
   }
+  const isOver = (sandbox: Sandbox) =>
+    over.has(sandbox) || sandbox.exited.settled || sandbox.record.state === "stopped" || agentOf(sandbox) === undefined;
+
   return {
     add,
+    isOver,
     of(sandbox) {
-      const known = machines.get(sandbox.key);
-      if (known) return known;
-      const agent = sandbox.record.engine.agent as AgentAddress | undefined;
-      if (!agent) throw unavailable(`sandbox ${sandbox.id} has no machine`);
-      return add(sandbox, connectGuest(agent));
+      const agent = agentOf(sandbox);
+      if (!agent || isOver(sandbox)) {
+        throw unavailable(`sandbox ${sandbox.id}: its machine ${agent ? "has ended" : "has not been started"}`);
+      }
+      return machines.get(sandbox.key) ?? add(sandbox, connectGuest(agent));
     },
-    forget({ key }) {
+    end(sandbox) {
+      const { key } = sandbox;
+      over.add(sandbox);
       const machine = machines.get(key);
       if (!machine) return;
       machines.delete(key);

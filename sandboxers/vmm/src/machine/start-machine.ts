@@ -1,7 +1,5 @@
 import { mkdirSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { failedPrecondition, unavailable } from "@kuasar/framework/error/sandbox-error";
 import type { Monitor, Namespace } from "@kuasar/framework/monitor/monitor";
 import type { VmmConfig } from "../config.ts";
 import { type ConfigureRequest, connectGuest, type Guest } from "../guest/guest.ts";
@@ -9,10 +7,11 @@ import type { AgentAddress, Hypervisor } from "../hypervisor/hypervisor.ts";
 import { joinPodNetwork, NO_NETWORK } from "../network/pod-network.ts";
 import { startVirtiofsd } from "../share/virtiofsd.ts";
 import { GUEST_SHARE, SHARE_TAG } from "../task/guest-spec.ts";
+import { awaitBoot, type BootLimits, notWanted } from "./await-boot.ts";
 import { requireFile } from "./guest-image.ts";
+import { HYPERVISOR_KEY } from "./machine-end.ts";
+import { hypervisorLog, virtiofsdLog } from "./post-mortem.ts";
 
-export const HYPERVISOR_KEY = "hypervisor";
-const CONSOLE_LINES = 12;
 const SHM_BYTES = 64 * 1024 * 1024;
 
 /** What a pod's machine is to be. */
@@ -35,12 +34,16 @@ export interface StartedMachine {
   readonly guest: Guest;
 }
 
-/** Boots a machine and makes it the pod's. `started` is told of the process before anybody waits for the guest. */
+/**
+ * Boots a machine and makes it the pod's. `started` is told of the process before anybody waits for the guest. What it
+ * leaves when it fails is the caller's to undo.
+ */
 export async function startMachine(
   monitor: Monitor,
   hypervisor: Hypervisor,
   config: VmmConfig,
   request: MachineRequest,
+  limits: BootLimits,
   started: (machine: Omit<StartedMachine, "guest">) => void,
 ): Promise<StartedMachine> {
   const { directory, share, netns, cgroupProcs } = request;
@@ -48,18 +51,19 @@ export async function startMachine(
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   mkdirSync(share, { recursive: true, mode: 0o711 });
   const socket = join(directory, "share.sock");
-  const [network] = await Promise.all([
-    netns === "" ? NO_NETWORK : joinPodNetwork(monitor, netns),
+  const [network] = await both(
+    netns === "" ? Promise.resolve(NO_NETWORK) : joinPodNetwork(monitor, netns),
     startVirtiofsd(monitor, {
       program: config.virtiofs_daemon_path,
       cache: config.virtiofs_cache,
       extraArguments: config.virtiofs_extra_args,
       socket,
       folder: share,
-      log: join(directory, "virtiofsd.log"),
+      log: virtiofsdLog(directory),
       cgroupProcs,
     }),
-  ]);
+  );
+  if (limits.signal.aborted) throw notWanted();
   const launch = hypervisor.launch({
     name: request.name,
     directory,
@@ -72,7 +76,7 @@ export async function startMachine(
     shares: [{ tag: SHARE_TAG, socket }],
     drives: [],
   });
-  const log = join(directory, "hypervisor.log");
+  const log = hypervisorLog(directory);
   const namespaces: Namespace[] = netns === "" ? [] : [{ type: "network", path: netns }];
   const pid = await monitor.spawn({
     key: HYPERVISOR_KEY,
@@ -101,38 +105,16 @@ export async function startMachine(
     shmBytes: SHM_BYTES,
   };
   try {
-    await whileItRuns(monitor, guest.configure(setUp, config.boot_timeout_in_ms));
+    await awaitBoot(monitor, guest.configure(setUp, limits.timeoutMs), limits, { directory, console: launch.console });
   } catch (error) {
     guest.close();
-    throw failedPrecondition(
-      `the machine did not come up: ${(error as Error).message}${await postMortem([log, launch.console])}`,
-    );
+    throw error;
   }
   return { pid, agent: launch.agent, console: launch.console, guest };
 }
 
-/** A hypervisor that ends at once need not be waited for. */
-async function whileItRuns<T>(monitor: Monitor, work: Promise<T>): Promise<T> {
-  const ended = monitor.wait(HYPERVISOR_KEY).then(({ exit }) => {
-    throw unavailable(`the hypervisor has ended with status ${exit.status}`);
-  });
-  ended.catch(() => {});
-  return await Promise.race([work, ended]);
+/** Both, or the first's error once both have come to an end: what is half made can be undone then. */
+async function both<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([one, other]);
+  return [await one, await other];
 }
-
-/** The last lines of what the hypervisor and the guest's console said. */
-export async function postMortem(logs: readonly string[]): Promise<string> {
-  const texts = await Promise.all(logs.map((path) => readFile(path, "utf8").catch(() => "")));
-  const lines = texts.flatMap((text) =>
-    text
-      .trim()
-      .split("\n")
-      .filter((line) => line.trim() !== "")
-      .slice(-CONSOLE_LINES),
-  );
-  return lines.length === 0 ? "" : `; it said last:\n${lines.map(printable).join("\n")}`;
-}
-
-/** The console is the guest's to write to. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is taken out.
-const printable = (line: string) => line.replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, "").slice(0, 300);

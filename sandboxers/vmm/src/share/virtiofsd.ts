@@ -50,8 +50,15 @@ export async function startVirtiofsd(
     emptyRoot: false,
     parentDeathSignal: 9,
   });
+  let ended = "";
+  monitor.wait(VIRTIOFSD_KEY).then(
+    ({ exit }) => {
+      ended = `: it has ended with status ${exit.status}`;
+    },
+    () => {},
+  );
   for (const until = Date.now() + READY_MS; !existsSync(socket); await sleep(POLL_MS)) {
-    if (Date.now() > until) throw unavailable(`${found} does not serve ${socket}; its log is ${log}`);
+    if (ended !== "" || Date.now() > until) throw unavailable(`${found} does not serve ${socket}${ended}`);
   }
 }
 

@@ -64,10 +64,14 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
   async function openStdio(sandbox: Sandbox, key: string, io: TaskIo): Promise<Stdio> {
     const { guest } = machines.of(sandbox);
     const wanted = { stdin: io.stdin !== "", stdout: io.stdout !== "", stderr: io.stderr !== "" && !io.terminal };
-    const paths = await guest.openIo(key, wanted);
-    await sandbox.monitor.hold(
-      key,
-      [io.stdin, io.stdout, io.terminal ? "" : io.stderr].filter((path) => path !== ""),
+    const fifos = [io.stdin, io.stdout, io.terminal ? "" : io.stderr].filter((path) => path !== "");
+    const paths = await anew(
+      () => guest.openIo(key, wanted),
+      () => guest.closeIo(key),
+    );
+    await anew(
+      () => sandbox.monitor.hold(key, fifos),
+      () => sandbox.monitor.release(key),
     );
     pumpOf(sandbox, key, io);
     const consoleSocket = io.terminal ? `/run/kuasar/pty-${Buffer.from(key).toString("hex").slice(0, 60)}` : "";
@@ -75,11 +79,30 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
   }
 
   async function closeStdio(sandbox: Sandbox, key: string): Promise<void> {
-    const { guest, pumps } = machines.of(sandbox);
-    pumps.get(key)?.close();
-    pumps.delete(key);
-    await Promise.all([sandbox.monitor.release(key), guest.processes.release(key), guest.closeIo(key)]);
+    await sandbox.monitor.release(key);
+    if (!machines.isOver(sandbox)) {
+      const { guest, pumps } = machines.of(sandbox);
+      pumps.get(key)?.close();
+      pumps.delete(key);
+      await unlessOver(sandbox, Promise.all([guest.processes.release(key), guest.closeIo(key)]));
+    }
     forgetProgress(progressFile(sandbox, key));
+  }
+
+  /** For what ends with the machine in any case. */
+  async function unlessOver(sandbox: Sandbox, asked: Promise<unknown>): Promise<void> {
+    try {
+      await asked;
+    } catch (error) {
+      if (!machines.isOver(sandbox)) throw error;
+    }
+  }
+
+  async function deleteContainer(sandbox: Sandbox, task: Task): Promise<void> {
+    if (!machines.isOver(sandbox)) await unlessOver(sandbox, runtimeOf(sandbox).delete(task.id, true));
+    for (const execId of Object.keys(task.record.execs)) await closeStdio(sandbox, processKey(task.id, execId));
+    await closeStdio(sandbox, task.id);
+    await unshare(sandbox, task);
   }
 
   async function unshare(sandbox: Sandbox, task: Task): Promise<void> {
@@ -125,28 +148,38 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
 
     async hasStarted(sandbox, task) {
       const fifo = `/run/kuasar/runtime/${task.id}/exec.fifo`;
-      return !(await guestOf(sandbox).readFiles([fifo])).has(fifo);
+      try {
+        return !(await guestOf(sandbox).readFiles([fifo])).has(fifo);
+      } catch (error) {
+        if (!isCode(error, ErrorCode.UNAVAILABLE) && !isCode(error, ErrorCode.DEADLINE_EXCEEDED)) throw error;
+        // Whoever waits for it is told, should it not run.
+        return true;
+      }
+    },
+
+    async startedExec(sandbox, task, execId) {
+      const key = processKey(task.id, execId);
+      try {
+        const known = (await guestOf(sandbox).processes.list()).some((process) => process.key === key);
+        return known ? sandbox.record.pid : undefined;
+      } catch (error) {
+        if (!isCode(error, ErrorCode.UNAVAILABLE) && !isCode(error, ErrorCode.DEADLINE_EXCEEDED)) throw error;
+        return sandbox.record.pid;
+      }
     },
 
     async delete(sandbox, task) {
-      if (!task.initGone) {
-        await guestOf(sandbox).processes.signal(task.id, SIGKILL).catch(ignoreMissing);
+      if (!task.initGone && !machines.isOver(sandbox)) {
+        await unlessOver(sandbox, guestOf(sandbox).processes.signal(task.id, SIGKILL).catch(ignoreMissing));
       }
-      await runtimeOf(sandbox).delete(task.id, true);
-      await closeStdio(sandbox, task.id);
-      await unshare(sandbox, task);
+      await deleteContainer(sandbox, task);
     },
 
-    async discard(sandbox, task) {
-      if (!sandbox.exited.settled && sandbox.record.engine.agent !== undefined) {
-        await runtimeOf(sandbox).delete(task.id, true);
-        for (const execId of Object.keys(task.record.execs)) await closeStdio(sandbox, processKey(task.id, execId));
-        await closeStdio(sandbox, task.id);
-      }
-      await unshare(sandbox, task);
-    },
+    discard: deleteContainer,
 
-    interrupt: (sandbox, task) => guestOf(sandbox).processes.cancel(task.id),
+    async interrupt(sandbox, task) {
+      if (!machines.isOver(sandbox)) await guestOf(sandbox).processes.cancel(task.id);
+    },
 
     async startExec(sandbox, task, exec, timeoutMs) {
       const key = processKey(task.id, exec.id);
@@ -169,9 +202,9 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
     async wait(sandbox, task, execId) {
       const key = processKey(task.id, execId);
       const io = execId === "" ? task.record.io : task.exec(execId).io;
-      const pump = pumpOf(sandbox, key, io);
-      const guest = guestOf(sandbox);
       try {
+        const pump = pumpOf(sandbox, key, io);
+        const guest = guestOf(sandbox);
         const [{ exit }] = await Promise.all([
           guest.processes.wait(key),
           execId === "" ? tellOom(guest, sandbox.monitor, task.id, cgroupOf(task.id), log) : undefined,
@@ -181,21 +214,22 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
         await sandbox.monitor.release(key);
         return exit;
       } catch (error) {
-        if (!sandbox.exited.settled) throw error;
-        // The machine was taken from under it.
+        if (!machines.isOver(sandbox)) throw error;
+        // The machine was taken from under it, and nobody writes to its client any more.
+        await sandbox.monitor.release(key);
         return { status: 128 + SIGKILL, at: now() };
       }
     },
 
     async initExited(sandbox, task) {
       // What is in a pid namespace of the container's own the guest's kernel has ended.
-      if (task.record.engine.pidSharing === "own" || sandbox.exited.settled) return;
-      await guestOf(sandbox).writeFiles([
-        { path: `/sys/fs/cgroup${cgroupOf(task.id)}/cgroup.kill`, content: Buffer.from("1"), mode: 0 },
-      ]);
+      if (task.record.engine.pidSharing === "own" || machines.isOver(sandbox)) return;
+      const path = `/sys/fs/cgroup${cgroupOf(task.id)}/cgroup.kill`;
+      await unlessOver(sandbox, guestOf(sandbox).writeFiles([{ path, content: Buffer.from("1"), mode: 0 }]));
     },
 
     async signal(sandbox, task, execId, signal, all) {
+      if (machines.isOver(sandbox)) throw notFound("process already finished");
       if (all) {
         await runtimeOf(sandbox).killAll(task.id, signal);
         return;
@@ -266,6 +300,17 @@ function rootMounts({ bundle }: Task, { root }: OciSpec, mounts: readonly Mount[
     throw unknown(`OCI runtime create failed: invalid rootfs: stat ${source}: no such file or directory`);
   }
   return [{ type: "bind", source, target: "", options: ["rbind", "rprivate"] }];
+}
+
+/** Makes what may be left of an attempt that a former process of this sandboxer was killed over. */
+async function anew<T>(make: () => Promise<T>, forget: () => Promise<void>): Promise<T> {
+  try {
+    return await make();
+  } catch (error) {
+    if (!isCode(error, ErrorCode.ALREADY_EXISTS)) throw error;
+  }
+  await forget();
+  return await make();
 }
 
 function ignoreMissing(error: unknown): void {

@@ -77,8 +77,14 @@ function memoryBackend({ memory_path, hugepages, mem_prealloc }: VmmConfig): str
 }
 
 function kernel({ plan, config, parameters }: CommandLineParts): string[] {
-  const { console } = machineType(config);
-  const words = ["rdinit=/sysroot/sbin/vmm-task", `console=${console}`, "panic=-1", ...(config.debug ? [] : ["quiet"])];
+  const { console, kernelWords } = machineType(config);
+  const words = [
+    "rdinit=/sysroot/sbin/vmm-task",
+    `console=${console}`,
+    "panic=-1",
+    ...kernelWords,
+    ...(config.debug ? [] : ["quiet"]),
+  ];
   return ["-kernel", plan.kernel, "-initrd", plan.initrd, "-append", [...words, ...parameters].join(" ")];
 }
 
