@@ -1,5 +1,5 @@
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { ContainerConfig, Pod, PodConfig } from "@kuasar/install/pod";
 import { waitUntil } from "@kuasar/install/wait-until";
 import { runtime } from "@kuasar/proto/cri";
@@ -46,6 +46,17 @@ for (const runtimeCase of vmCases) {
       await pod.remove();
     }
 
+    /** A guest writes to its serial port as much as it likes; what the host keeps of it has a bound. */
+    async function floodConsole(pod: Pod, id: string) {
+      const mib = "mknod /tmp/serial c 4 64 && dd if=/dev/zero of=/tmp/serial bs=64k count=16";
+      assert.equal((await pod.exec(id, "sh", "-c", mib)).exitCode, 0);
+      const { argv } = machineOf(pod.id).virtiofsd;
+      const folder = dirname(argv.find((word) => word.startsWith("--socket-path="))?.split("=")[1] ?? "");
+      const sizes = ["console.log", "console.log.1"].map((name) => statSync(join(folder, name)).size);
+      for (const size of sizes) assert.isBelow(size, 300 * 1024);
+      assert.isAbove(sizes[1] ?? 0, 256 * 1024 - 1);
+    }
+
     it("is told with its reason, whichever of its processes ends, and leaves nothing", async () => {
       const privileged = ({ linux }: PodConfig | ContainerConfig) => {
         linux.securityContext.privileged = true;
@@ -61,6 +72,7 @@ for (const runtimeCase of vmCases) {
         () => process.kill(machineOf(one[0].id).hypervisor.pid, "SIGKILL"),
         /^the hypervisor was ended by signal 9/,
       );
+      await floodConsole(...two);
       await endsBy(
         ...two,
         () => process.kill(machineOf(two[0].id).virtiofsd.pid, "SIGKILL"),

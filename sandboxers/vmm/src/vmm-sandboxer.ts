@@ -66,7 +66,7 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
       config,
       request,
       { timeoutMs: Math.min(config.boot_timeout_in_ms, Math.ceil(limit)), signal },
-      ({ agent, console, pid }) => remember(sandbox, { agent: { ...agent }, console, machinePid: pid }),
+      ({ agent, pid }) => remember(sandbox, { agent: { ...agent }, machinePid: pid }),
     );
     machines.add(sandbox, machine.guest);
     return machine.pid;
@@ -127,8 +127,7 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
       const end = await machineEnd(sandbox.monitor);
       machines.end(sandbox);
       if (stopped.has(sandbox)) return end.exit;
-      const { console } = sandbox.record.engine;
-      return { ...end.exit, reason: await postMortem(end, machineFolder(sandbox), String(console)) };
+      return { ...end.exit, reason: await postMortem(end, machineFolder(sandbox)) };
     },
 
     async stop(sandbox) {

@@ -12,27 +12,27 @@ export interface BootLimits {
 
 /**
  * Waits for `ready`, which is the guest's own answer, for as long as the machine runs and there is time. DEADLINE_EXCEEDED
- * or FAILED_PRECONDITION, with what was last heard of the machine.
+ * or FAILED_PRECONDITION, with what was last heard of the machine, whose logs are in `directory`.
  */
 export async function awaitBoot<T>(
   monitor: Monitor,
   ready: Promise<T>,
   { timeoutMs, signal }: BootLimits,
-  logs: { readonly directory: string; readonly console: string },
+  directory: string,
 ): Promise<T> {
   const over = new AbortController();
   const ended = machineEnd(monitor).then(async (end) => {
-    throw failedPrecondition(`the machine did not come up: ${await postMortem(end, logs.directory, logs.console)}`);
+    throw failedPrecondition(`the machine did not come up: ${await postMortem(end, directory)}`);
   });
   const late = sleep(timeoutMs, undefined, { signal: over.signal }).then(async () => {
-    const said = await lastWords(logs.directory, logs.console);
+    const said = await lastWords(directory);
     throw new SandboxError(ErrorCode.DEADLINE_EXCEEDED, `the machine did not come up within ${timeoutMs} ms${said}`);
   });
   const unwanted = new Promise<never>((_, reject) => {
     signal.addEventListener("abort", () => reject(notWanted()), { signal: over.signal });
   });
   const answered = ready.catch(async (error: unknown) => {
-    const said = await lastWords(logs.directory, logs.console);
+    const said = await lastWords(directory);
     throw failedPrecondition(`the machine did not come up: ${errorText(error)}${said}`);
   });
   // Whichever is second tells nobody.

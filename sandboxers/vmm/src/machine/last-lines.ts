@@ -28,6 +28,12 @@ const printable = (line: string) => line.replace(TERMINAL_SEQUENCE, "").replace(
 
 /** "" of what is not there. */
 export async function tail(path: string): Promise<string> {
+  const now = await tailOf(path);
+  // A log that has just been begun anew (`kept_bytes` of kuasar.monitor.v1.Stdio).
+  return now.length < TAIL_BYTES ? ((await tailOf(`${path}.1`)) + now).slice(-TAIL_BYTES) : now;
+}
+
+async function tailOf(path: string): Promise<string> {
   let file: FileHandle;
   try {
     file = await open(path);

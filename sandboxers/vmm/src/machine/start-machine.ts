@@ -10,7 +10,7 @@ import { GUEST_SHARE, SHARE_TAG } from "../task/guest-spec.ts";
 import { awaitBoot, type BootLimits, notWanted } from "./await-boot.ts";
 import { requireFile } from "./guest-image.ts";
 import { HYPERVISOR_KEY } from "./machine-end.ts";
-import { hypervisorLog, virtiofsdLog } from "./post-mortem.ts";
+import { consoleLog, hypervisorLog, KEPT_BYTES, virtiofsdLog } from "./post-mortem.ts";
 
 const SHM_BYTES = 64 * 1024 * 1024;
 
@@ -30,7 +30,6 @@ export interface StartedMachine {
   /** Of the hypervisor, in the host's pid namespace. */
   readonly pid: number;
   readonly agent: AgentAddress;
-  readonly console: string;
   readonly guest: Guest;
 }
 
@@ -60,6 +59,7 @@ export async function startMachine(
       socket,
       folder: share,
       log: virtiofsdLog(directory),
+      keptBytes: KEPT_BYTES,
       cgroupProcs,
     }),
   );
@@ -76,14 +76,22 @@ export async function startMachine(
     shares: [{ tag: SHARE_TAG, socket }],
     drives: [],
   });
-  const log = hypervisorLog(directory);
   const namespaces: Namespace[] = netns === "" ? [] : [{ type: "network", path: netns }];
   const pid = await monitor.spawn({
     key: HYPERVISOR_KEY,
     argv: launch.argv,
     env: [],
     cwd: "/",
-    stdio: { stdin: "", stdout: log, stderr: log, terminal: false, consoleSocket: "", uid: 0, gid: 0 },
+    stdio: {
+      stdin: "",
+      stdout: consoleLog(directory),
+      stderr: hypervisorLog(directory),
+      keptBytes: KEPT_BYTES,
+      terminal: false,
+      consoleSocket: "",
+      uid: 0,
+      gid: 0,
+    },
     namespaces,
     uidMappings: [],
     gidMappings: [],
@@ -94,7 +102,7 @@ export async function startMachine(
     emptyRoot: false,
     parentDeathSignal: 9,
   });
-  started({ pid, agent: launch.agent, console: launch.console });
+  started({ pid, agent: launch.agent });
   const guest = connectGuest(launch.agent);
   const setUp: ConfigureRequest = {
     hostname: request.hostname,
@@ -105,12 +113,12 @@ export async function startMachine(
     shmBytes: SHM_BYTES,
   };
   try {
-    await awaitBoot(monitor, guest.configure(setUp, limits.timeoutMs), limits, { directory, console: launch.console });
+    await awaitBoot(monitor, guest.configure(setUp, limits.timeoutMs), limits, directory);
   } catch (error) {
     guest.close();
     throw error;
   }
-  return { pid, agent: launch.agent, console: launch.console, guest };
+  return { pid, agent: launch.agent, guest };
 }
 
 /** Both, or the first's error once both have come to an end: what is half made can be undone then. */

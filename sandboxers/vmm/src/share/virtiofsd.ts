@@ -19,13 +19,15 @@ export interface VirtiofsdOptions {
   readonly socket: string;
   readonly folder: string;
   readonly log: string;
+  /** Of the log. */
+  readonly keptBytes: number;
   readonly cgroupProcs: readonly string[];
 }
 
 /** The file server of a machine's share, on a socket that the hypervisor then connects to. */
 export async function startVirtiofsd(
   monitor: Monitor,
-  { program, cache, extraArguments, socket, folder, log, cgroupProcs }: VirtiofsdOptions,
+  { program, cache, extraArguments, socket, folder, log, keptBytes, cgroupProcs }: VirtiofsdOptions,
 ): Promise<void> {
   const found = (program === "" ? PLACES : [program])
     .map((name) => findProgram(name))
@@ -39,7 +41,7 @@ export async function startVirtiofsd(
     argv: [found, ...arguments_(found, socket, folder, cache), ...extraArguments],
     env: [],
     cwd: "/",
-    stdio: { stdin: "", stdout: log, stderr: log, terminal: false, consoleSocket: "", uid: 0, gid: 0 },
+    stdio: { stdin: "", stdout: "", stderr: log, keptBytes, terminal: false, consoleSocket: "", uid: 0, gid: 0 },
     namespaces: [],
     uidMappings: [],
     gidMappings: [],

@@ -1,6 +1,6 @@
 import type { VmmConfig } from "../../config.ts";
 import type { MachinePlan } from "../hypervisor.ts";
-import { consoleLog, portSocket, qmpSocket } from "./machine-files.ts";
+import { portSocket, qmpSocket } from "./machine-files.ts";
 import { findMachineType, type MachineType } from "./machine-type.ts";
 
 export interface CommandLineParts {
@@ -91,7 +91,7 @@ function kernel({ plan, config, parameters }: CommandLineParts): string[] {
 /** The guest's console, QEMU's own control, and the channel to vmm-task. */
 function control({ plan: { directory }, portName }: CommandLineParts): string[] {
   return [
-    ...["-chardev", `file,id=console,path=${consoleLog(directory)}`, "-serial", "chardev:console"],
+    ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
     ...[
       "-chardev",
       `socket,id=qmp,path=${qmpSocket(directory)},server=on,wait=off`,

@@ -4,7 +4,7 @@ import type { VmmConfig } from "../../config.ts";
 import type { Capabilities, Hypervisor, Launch } from "../hypervisor.ts";
 import { whyNoKvm } from "../kvm.ts";
 import { commandLine, machineType } from "./command-line.ts";
-import { consoleLog, portSocket, qmpSocket } from "./machine-files.ts";
+import { portSocket, qmpSocket } from "./machine-files.ts";
 import { runQmp } from "./qmp.ts";
 
 const PORT_NAME = "kuasar";
@@ -48,7 +48,6 @@ export function createQemu(config: VmmConfig, tscKhz: () => number): Hypervisor 
         argv: [program(), ...commandLine({ plan, config, kvm: kvm(), portName: PORT_NAME, parameters })],
         channel,
         agent: { kind: "unix", path: portSocket(plan.directory) },
-        console: consoleLog(plan.directory),
       };
     },
 
