@@ -10,6 +10,14 @@ import { useLab } from "./lab.ts";
 import { vmCases } from "./vm-case.ts";
 import { anyHypervisor, machineOf } from "./vm-processes.ts";
 
+async function assertRejects(promise: Promise<unknown>, message: RegExp): Promise<void> {
+  const outcome = await promise.then(
+    () => "no error",
+    (error: Error) => error.message,
+  );
+  assert.match(outcome, message);
+}
+
 const { SANDBOX_NOTREADY } = runtime.v1.PodSandboxState;
 
 for (const runtimeCase of vmCases) {
@@ -85,6 +93,20 @@ for (const runtimeCase of vmCases) {
         /the guest's kernel has panicked: sysrq triggered crash[\s\S]*last heard:\n/,
       );
       await endsBy(...four, () => undefined, /the hypervisor has ended with status 0; the guest has powered off/);
+    });
+
+    it("is to be had though its guest says nothing any more, which is told", async () => {
+      const pod = await lab().runPod({ network: "cni" });
+      const id = await pod.start();
+      const { hypervisor } = machineOf(pod.id);
+      process.kill(hypervisor.pid, "SIGSTOP");
+      const silent = () => readFileSync(lab().sandboxer.options.logFile, "utf8").includes("guest does not answer");
+      await waitUntil(silent, { what: "the guest's silence to be told", timeoutMs: 60_000 });
+      if (runtimeCase.criSandboxes) assert.include(await shownEnd(pod), "silentSince");
+      await assertRejects(pod.exec(id, "true"), /does not answer since/);
+      const began = performance.now();
+      await pod.remove();
+      if (process.env.KUASAR_TIMES) console.log(`    removed in ${Math.round(performance.now() - began)} ms`);
     });
 
     it("comes before its beginning where the sandboxer is killed while the machine boots", async () => {

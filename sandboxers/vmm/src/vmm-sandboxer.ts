@@ -120,6 +120,11 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
       }
     },
 
+    describe(sandbox) {
+      const silentSince = machines.known(sandbox)?.liveness.silentSince;
+      return silentSince === undefined ? {} : { silentSince: new Date(silentSince).toISOString() };
+    },
+
     interruptStart: (sandbox) => starts.get(sandbox)?.abort(),
     undoStart,
 

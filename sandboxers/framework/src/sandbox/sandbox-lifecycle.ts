@@ -187,7 +187,7 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
         orphaned: record.orphaned === true,
         tasks: [...held.keys()],
         ...(record.endReason !== undefined && { endReason: record.endReason }),
-        ...sandboxer.details?.(sandbox),
+        ...sandboxer.describe?.(sandbox),
       };
       // As CRI's own: one entry of this name, whose JSON `crictl inspectp` shows.
       const info = { info: JSON.stringify(details) };

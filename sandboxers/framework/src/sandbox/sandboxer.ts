@@ -29,6 +29,8 @@ export interface Sandboxer {
    * monitor of the host's has processes of theirs.
    */
   readonly holdsTasks?: true;
+  /** What there is to know of a sandbox that runs beside what the framework tells: for `crictl inspectp`. */
+  describe?(sandbox: Sandbox): JsonObject;
   /** Called first, once the state folder is this process's own: removes what an earlier one has left half made there. */
   tidy?(): void;
   /** Checks the runtime options, before anything is made. INVALID_ARGUMENT, naming what is wrong. */
@@ -53,8 +55,6 @@ export interface Sandboxer {
   stop(sandbox: Sandbox, timeoutMs: number): Promise<void>;
   /** Removes everything of the sandbox's own, finished or half made. Harmless if it is gone. */
   remove(sandbox: Sandbox): Promise<void>;
-  /** What else is to be seen in the sandbox's status. */
-  details?(sandbox: Sandbox): JsonObject;
 }
 
 export interface Platform {

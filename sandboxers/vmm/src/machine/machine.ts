@@ -5,12 +5,18 @@ import { connectGuest, type Guest } from "../guest/guest.ts";
 import type { AgentAddress } from "../hypervisor/hypervisor.ts";
 import type { StdioPump } from "../task/stdio-pump.ts";
 import { keepClock } from "./keep-clock.ts";
+import { type Liveness, watchLiveness } from "./liveness.ts";
 
 /** The machine of a pod as it runs: what this process has of it, all of which can be had again from the record. */
 export interface RunningMachine {
   readonly guest: Guest;
   /** By processes' keys. */
   readonly pumps: Map<string, StdioPump>;
+  readonly liveness: Liveness;
+  /** Containers that have been killed and have not ended yet. */
+  readonly dying: Set<string>;
+  /** How often the guest has failed to remove a container. */
+  readonly failedDeletes: Map<string, number>;
 }
 
 export interface Machines {
@@ -18,6 +24,8 @@ export interface Machines {
   of(sandbox: Sandbox): RunningMachine;
   /** Whether there is nobody in the pod's machine who could be asked, or ever will be. */
   isOver(sandbox: Sandbox): boolean;
+  /** Undefined where nothing has been asked of the machine by this process, or it is over. */
+  known(sandbox: Sandbox): RunningMachine | undefined;
   /** Of a machine that has just been started. */
   add(sandbox: Sandbox, guest: Guest): void;
   /** Calls that wait for the machine fail, and no more are made. */
@@ -32,7 +40,14 @@ export function createMachines(log: Logger): Machines {
   function add(sandbox: Sandbox, guest: Guest): RunningMachine {
     const { key } = sandbox;
     over.delete(sandbox);
-    const machine = { guest, pumps: new Map<string, StdioPump>(), leaveClock: keepClock(guest, log) };
+    const machine = {
+      guest,
+      pumps: new Map<string, StdioPump>(),
+      dying: new Set<string>(),
+      failedDeletes: new Map<string, number>(),
+      liveness: watchLiveness(sandbox, guest, log),
+      leaveClock: keepClock(guest, log),
+    };
     machines.set(key, machine);
     return machine;
   }
@@ -42,6 +57,7 @@ export function createMachines(log: Logger): Machines {
   return {
     add,
     isOver,
+    known: ({ key }) => machines.get(key),
     of(sandbox) {
       const agent = agentOf(sandbox);
       if (!agent || isOver(sandbox)) {
@@ -57,6 +73,7 @@ export function createMachines(log: Logger): Machines {
       machines.delete(key);
       for (const pump of machine.pumps.values()) pump.close();
       machine.leaveClock();
+      machine.liveness.leave();
       machine.guest.close();
     },
   };

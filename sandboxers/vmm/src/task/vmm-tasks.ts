@@ -2,9 +2,11 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { metricsV2 } from "@kuasar/framework/cgroup/stats-v2";
 import {
   ErrorCode,
+  errorText,
   invalidArgument,
   isCode,
   notFound,
@@ -23,16 +25,22 @@ import type { Task } from "@kuasar/framework/task/task";
 import type { TaskEngine } from "@kuasar/framework/task/task-engine";
 import { processKey, type TaskIo } from "@kuasar/framework/task/task-record";
 import { createGuestRuntime } from "../guest/guest-runtime.ts";
+import { plausibleExit } from "../guest/plausible-exit.ts";
 import type { Machines } from "../machine/machine.ts";
 import { machineFolder } from "../machine/machine-folder.ts";
 import { shareFolder } from "../share/share-folder.ts";
 import { guestResources } from "./guest-resources.ts";
 import { bindMount, cgroupOf, guestProcess, guestSpec } from "./guest-spec.ts";
+import { killInit } from "./kill-init.ts";
 import { joinedPidNamespace, pidSharingOf } from "./pid-namespace.ts";
 import { forgetProgress, type StdioPump, startStdioPump } from "./stdio-pump.ts";
 import { tellOom } from "./tell-oom.ts";
 
 const SIGKILL = 9;
+/** How long a guest may take to say that there are no more events of a container that has ended. */
+const LAST_EVENT_MS = 10_000;
+/** So often a guest may fail to remove an ended container: what is left then is within its machine. */
+const DELETE_ATTEMPTS = 3;
 const CGROUP_FILES = [
   "pids.current",
   "pids.max",
@@ -84,7 +92,10 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
       const { guest, pumps } = machines.of(sandbox);
       pumps.get(key)?.close();
       pumps.delete(key);
-      await unlessOver(sandbox, Promise.all([guest.processes.release(key), guest.closeIo(key)]));
+      // What a guest does not forget is within its machine.
+      await Promise.all([guest.processes.release(key), guest.closeIo(key)]).catch((error: unknown) =>
+        log.debug({ sandbox: sandbox.id, key, err: errorText(error) }, "stdio is left in a machine"),
+      );
     }
     forgetProgress(progressFile(sandbox, key));
   }
@@ -98,8 +109,22 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
     }
   }
 
+  async function deleteInside(sandbox: Sandbox, task: Task): Promise<void> {
+    const { failedDeletes } = machines.of(sandbox);
+    try {
+      await runtimeOf(sandbox).delete(task.id, true);
+    } catch (error) {
+      if (machines.isOver(sandbox)) return;
+      const failed = (failedDeletes.get(task.id) ?? 0) + 1;
+      failedDeletes.set(task.id, failed);
+      if (failed < DELETE_ATTEMPTS && !isCode(error, ErrorCode.DEADLINE_EXCEEDED)) throw error;
+      log.warn({ sandbox: sandbox.id, task: task.id, err: errorText(error) }, "a container is left in its machine");
+    }
+    failedDeletes.delete(task.id);
+  }
+
   async function deleteContainer(sandbox: Sandbox, task: Task): Promise<void> {
-    if (!machines.isOver(sandbox)) await unlessOver(sandbox, runtimeOf(sandbox).delete(task.id, true));
+    if (!machines.isOver(sandbox)) await deleteInside(sandbox, task);
     for (const execId of Object.keys(task.record.execs)) await closeStdio(sandbox, processKey(task.id, execId));
     await closeStdio(sandbox, task.id);
     await unshare(sandbox, task);
@@ -170,7 +195,7 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
 
     async delete(sandbox, task) {
       if (!task.initGone && !machines.isOver(sandbox)) {
-        await unlessOver(sandbox, guestOf(sandbox).processes.signal(task.id, SIGKILL).catch(ignoreMissing));
+        await engine.signal(sandbox, task, "", SIGKILL, false).catch(ignoreMissing);
       }
       await deleteContainer(sandbox, task);
     },
@@ -205,14 +230,14 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
       try {
         const pump = pumpOf(sandbox, key, io);
         const guest = guestOf(sandbox);
-        const [{ exit }] = await Promise.all([
-          guest.processes.wait(key),
-          execId === "" ? tellOom(guest, sandbox.monitor, task.id, cgroupOf(task.id), log) : undefined,
-        ]);
-        // What it wrote is there before anybody hears of its end.
+        const told = execId === "" && tellOom(guest, sandbox.monitor, task.id, cgroupOf(task.id), log);
+        const { exit } = await guest.processes.wait(key);
+        pump.ending();
+        // What was to be said of it, and what it wrote, is there before anybody hears of its end.
+        await Promise.race([told, sleep(LAST_EVENT_MS, undefined, { ref: false })]);
         await pump.drained;
         await sandbox.monitor.release(key);
-        return exit;
+        return plausibleExit(exit, sandbox.record.createdAt);
       } catch (error) {
         if (!machines.isOver(sandbox)) throw error;
         // The machine was taken from under it, and nobody writes to its client any more.
@@ -230,15 +255,16 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
 
     async signal(sandbox, task, execId, signal, all) {
       if (machines.isOver(sandbox)) throw notFound("process already finished");
-      if (all) {
-        await runtimeOf(sandbox).killAll(task.id, signal);
-        return;
-      }
-      try {
-        await guestOf(sandbox).processes.signal(processKey(task.id, execId), signal);
-      } catch (error) {
-        throw isCode(error, ErrorCode.NOT_FOUND) ? notFound("process already finished") : error;
-      }
+      const ask = async () => {
+        if (all) return await runtimeOf(sandbox).killAll(task.id, signal);
+        try {
+          await guestOf(sandbox).processes.signal(processKey(task.id, execId), signal);
+        } catch (error) {
+          throw isCode(error, ErrorCode.NOT_FOUND) ? notFound("process already finished") : error;
+        }
+      };
+      if (signal === SIGKILL && execId === "") await killInit(machines, sandbox, task, ask, log);
+      else await ask();
     },
 
     pause: (sandbox, task, timeoutMs) => runtimeOf(sandbox).pause(task.id, timeoutMs),
