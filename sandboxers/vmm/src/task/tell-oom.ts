@@ -23,7 +23,9 @@ export async function tellOom(guest: Guest, monitor: Monitor, id: string, cgroup
       if (exited) return;
       if (answers > BURST) await sleep(PACE_MS);
     } catch (error) {
-      if (!isCode(error, ErrorCode.UNAVAILABLE) || guest.closed || monitor.lost) {
+      // The machine has ended, and the container with it.
+      if (guest.closed) return;
+      if (!isCode(error, ErrorCode.UNAVAILABLE) || monitor.lost) {
         // The container's cgroup has gone before it was asked for, as when its create was undone.
         if (!isCode(error, ErrorCode.NOT_FOUND)) {
           log.warn({ task: id, err: errorText(error) }, "out of memory events of a container are missing");
