@@ -186,7 +186,7 @@ function remember(sandbox: Sandbox, change: JsonObject): void {
 let tscKhz: number | undefined;
 
 /** Of this host's time stamp counter, which an emulated machine's is; measured once. */
-function measureTscKhz(vmmTask: string): number {
+export function measureTscKhz(vmmTask: string): number {
   tscKhz ??= Number(execFileSync(vmmTask, ["--tsc-khz"], { encoding: "utf8", timeout: 5_000 }));
   return tscKhz;
 }

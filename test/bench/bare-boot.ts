@@ -1,0 +1,87 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { cpioArchive } from "@kuasar/install/cpio-archive";
+import type { VmmConfig } from "@kuasar/vmm-sandboxer/config";
+import type { Hypervisor } from "@kuasar/vmm-sandboxer/hypervisor/hypervisor";
+
+const SAID = "the first process runs";
+
+export interface BareBoot {
+  /** Milliseconds from the start of QEMU until the kernel's first process has said something. */
+  boot(): Promise<number>;
+  close(): void;
+}
+
+export interface BareBootOptions {
+  readonly hypervisor: Hypervisor;
+  readonly config: VmmConfig;
+  readonly kernel: string;
+  /** A static one. */
+  readonly busybox: string;
+}
+
+/** The machine of a pod with nothing in it: no share, no network, and an initial ramdisk with one program. */
+export function createBareBoot({ hypervisor, config, kernel, busybox }: BareBootOptions): BareBoot {
+  const directory = mkdtempSync(join(tmpdir(), "kuasar-bare-boot-"));
+  const initrd = join(directory, "initrd.img");
+  const init = `#!/bin/busybox sh\necho ${SAID}\n/bin/busybox poweroff -f\n`;
+  writeFileSync(
+    initrd,
+    cpioArchive([
+      { path: "dev/console", mode: 0o020600, device: [5, 1] },
+      { path: "bin/busybox", mode: 0o100755, content: readFileSync(busybox) },
+      { path: "init", mode: 0o100755, content: Buffer.from(init) },
+    ]),
+  );
+  const { argv, console } = hypervisor.launch({
+    name: "bare",
+    directory,
+    kernel,
+    initrd,
+    kernelParameters: ["rdinit=/init"],
+    vcpus: config.vcpus,
+    memoryMiB: config.memory_in_mb,
+    interfaces: [],
+    shares: [],
+    drives: [],
+  });
+  const [program = "", ...args] = argv;
+  // QEMU writes the guest's console there. A FIFO tells of each line as it comes.
+  execFileSync("mkfifo", [console]);
+  return {
+    async boot() {
+      const begin = performance.now();
+      const machine = spawn(program, args, { stdio: ["ignore", "ignore", "inherit"] });
+      const ended = once(machine, "exit");
+      const said = await untilSaid(console, SAID);
+      const ms = performance.now() - begin;
+      await ended;
+      if (!said) throw new Error("the bare machine ended before its first process ran");
+      return ms;
+    },
+    close: () => rmSync(directory, { recursive: true }),
+  };
+}
+
+/** Whether the text has come before the writer's end; reads on to that. */
+async function untilSaid(fifo: string, text: string): Promise<boolean> {
+  const file = await open(fifo);
+  let got = "";
+  for (;;) {
+    const { buffer, bytesRead } = await file.read();
+    got += buffer.toString("latin1", 0, bytesRead);
+    if (bytesRead === 0 || got.includes(text)) {
+      void drain(file);
+      return got.includes(text);
+    }
+  }
+}
+
+async function drain(file: Awaited<ReturnType<typeof open>>): Promise<void> {
+  await file.readFile();
+  await file.close();
+}
