@@ -7,15 +7,17 @@ import { writeGuestImage } from "@kuasar/install/guest-image";
 import { cacheDirectory, labParts, vmmParts } from "@kuasar/install/parts";
 import { Pod } from "@kuasar/install/pod";
 import { createPrivateContainerd } from "@kuasar/install/private-containerd";
+import { processorTime, processTable } from "@kuasar/install/process-table";
 import { programDirectory, programPath } from "@kuasar/install/programs";
 import { SandboxerProcess } from "@kuasar/install/sandboxer-process";
 import { VMM_CONFIG_DEFAULTS } from "@kuasar/vmm-sandboxer/config";
 import { createQemu } from "@kuasar/vmm-sandboxer/hypervisor/qemu/qemu";
+import { guestImageIn } from "@kuasar/vmm-sandboxer/machine/guest-image";
 import type { BootTimes } from "@kuasar/vmm-sandboxer/machine/start-machine";
 import { MACHINE_IS_UP, measureTscKhz } from "@kuasar/vmm-sandboxer/vmm-sandboxer";
 import { Command, InvalidArgumentError } from "commander";
 import { stringify } from "smol-toml";
-import { type BareBoot, createBareBoot } from "./bare-boot.ts";
+import { type BareBoot, type Boot, createBareBoot } from "./bare-boot.ts";
 import { type Finding, findingsTable, holds, ratio } from "./report.ts";
 import { median, timed } from "./statistics.ts";
 
@@ -29,7 +31,7 @@ async function openArena() {
   const directory = mkdtempSync(join(tmpdir(), "kuasar-bench-"));
   const guest = join(directory, "guest");
   await writeGuestImage({ output: guest, kernel: kernel.image, modules: kernel.modules, ociRuntime: "crun" });
-  const hypervisor = { kernel_path: join(guest, "vmlinuz"), initrd_path: join(guest, "initrd.img") };
+  const hypervisor = guestImageIn(guest);
   const configFile = join(directory, "vmm.toml");
   writeFileSync(configFile, stringify({ hypervisor }));
   const socket = join(directory, "sandboxer.sock");
@@ -74,18 +76,34 @@ interface PodTimes {
   readonly exec: number;
   readonly stop: number;
   readonly remove: number;
+  /** Of the hypervisor's processor, by when the pod was there, its container ran, and a command had run in that. */
+  readonly booted: number;
+  readonly running: number;
+  readonly execed: number;
 }
 
 async function podTimes({ containerd }: Arena): Promise<PodTimes> {
   const { cri, cgroupParent } = containerd;
   const run = await timed(() => Pod.run(cri, { handler: "vmm", cgroupParent, network: "cni" }));
   const pod = run.value;
+  const booted = hypervisorTime(pod.id);
   const create = await timed(() => pod.create({ command: ["sleep", "100000"] }));
   const start = await timed(() => cri.runtime.startContainer({ containerId: create.value }));
+  const running = hypervisorTime(pod.id);
   const exec = await timed(() => pod.exec(create.value, "true"));
+  const execed = hypervisorTime(pod.id);
   const stop = await timed(() => pod.stop());
   const remove = await timed(() => cri.runtime.removePodSandbox({ podSandboxId: pod.id }));
-  return { runPod: run.ms, create: create.ms, start: start.ms, exec: exec.ms, stop: stop.ms, remove: remove.ms };
+  return {
+    ...{ runPod: run.ms, create: create.ms, start: start.ms, exec: exec.ms, stop: stop.ms, remove: remove.ms },
+    ...{ booted, running, execed },
+  };
+}
+
+function hypervisorTime(podId: string): number {
+  const [machine] = processTable().filter(({ argv }) => argv.some((word) => word.startsWith(`${podId},process=`)));
+  if (!machine) throw new Error(`pod ${podId} has no hypervisor`);
+  return processorTime(machine.pid);
 }
 
 /** What the sandboxer has said of each machine's boot. */
@@ -97,7 +115,7 @@ function bootTimesIn(logFile: string): BootTimes[] {
 }
 
 async function measure(arena: Arena, bare: BareBoot, { pods }: BenchOptions): Promise<Finding[]> {
-  const boots: number[] = [];
+  const boots: Boot[] = [];
   const samples: PodTimes[] = [];
   // The first of each reads its programs from the disk.
   await bare.boot();
@@ -106,7 +124,13 @@ async function measure(arena: Arena, bare: BareBoot, { pods }: BenchOptions): Pr
     boots.push(await bare.boot());
     samples.push(await podTimes(arena));
   }
-  const baseline = median(boots);
+  const baseline = median(boots.map(({ ms }) => ms));
+  const processor = (what: string, name: "booted" | "running" | "execed"): Finding => ({
+    what,
+    unit: "ms",
+    baseline: median(boots.map(({ processorMs }) => processorMs)),
+    candidate: median(samples.map((sample) => sample[name])),
+  });
   const line = (what: string, value: number): Finding => ({ what, unit: "ms", baseline, candidate: value });
   const of = (times: (keyof PodTimes)[]) =>
     median(samples.map((sample) => times.reduce((sum, name) => sum + sample[name], 0)));
@@ -136,6 +160,9 @@ async function measure(arena: Arena, bare: BareBoot, { pods }: BenchOptions): Pr
     ),
     line("  container create", of(["create"])),
     line("  container start", of(["start"])),
+    processor("QEMU's processor time, pod started", "booted"),
+    processor("QEMU's processor time, container runs", "running"),
+    processor("QEMU's processor time, after an exec", "execed"),
     line("exec", of(["exec"])),
     line("pod stop", of(["stop"])),
     line("pod remove", of(["remove"])),

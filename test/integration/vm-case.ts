@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { writeGuestImage } from "@kuasar/install/guest-image";
 import { cacheDirectory, vmmParts } from "@kuasar/install/parts";
+import { guestImageIn } from "@kuasar/vmm-sandboxer/machine/guest-image";
 import { type RuntimeCase, runtimeCases } from "./runtime-case.ts";
 
 /** The ways that containerd comes to the shim, with the vmm sandboxer behind it. */
@@ -15,6 +16,6 @@ export const vmCases: readonly RuntimeCase[] = runtimeCases
       const { kernel } = await vmmParts();
       const output = join(cacheDirectory(), "guest-image");
       await writeGuestImage({ output, kernel: kernel.image, modules: kernel.modules, ociRuntime: "crun" });
-      return { hypervisor: { kernel_path: join(output, "vmlinuz"), initrd_path: join(output, "initrd.img") } };
+      return { hypervisor: guestImageIn(output) };
     },
   }));

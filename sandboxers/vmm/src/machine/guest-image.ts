@@ -20,6 +20,6 @@ export function installedGuestFolder(program: string): string | undefined {
 
 /** The config's keys for what `kuasar guest-image` has written there. */
 export const guestImageIn = (folder: string) => ({
-  kernel_path: join(folder, "vmlinuz"),
+  kernel_path: join(folder, "vmlinux"),
   initrd_path: join(folder, "initrd.img"),
 });
