@@ -1,5 +1,5 @@
 // What a pod in a virtual machine takes, beside the bare boot of the same kernel by the same QEMU, in one run.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -13,8 +13,7 @@ import { SandboxerProcess } from "@kuasar/install/sandboxer-process";
 import { VMM_CONFIG_DEFAULTS } from "@kuasar/vmm-sandboxer/config";
 import { createQemu } from "@kuasar/vmm-sandboxer/hypervisor/qemu/qemu";
 import { guestImageIn } from "@kuasar/vmm-sandboxer/machine/guest-image";
-import type { BootTimes } from "@kuasar/vmm-sandboxer/machine/start-machine";
-import { MACHINE_IS_UP, measureTscKhz } from "@kuasar/vmm-sandboxer/vmm-sandboxer";
+import { measureTscKhz } from "@kuasar/vmm-sandboxer/vmm-sandboxer";
 import { Command, InvalidArgumentError } from "commander";
 import { stringify } from "smol-toml";
 import { type BareBoot, type Boot, createBareBoot } from "./bare-boot.ts";
@@ -64,7 +63,7 @@ async function openArena() {
     await close();
     throw error;
   }
-  return { containerd, sandboxer, parts, config: { ...VMM_CONFIG_DEFAULTS.hypervisor, ...hypervisor }, logFile, close };
+  return { containerd, sandboxer, parts, config: { ...VMM_CONFIG_DEFAULTS.hypervisor, ...hypervisor }, close };
 }
 
 type Arena = Awaited<ReturnType<typeof openArena>>;
@@ -106,14 +105,6 @@ function hypervisorTime(podId: string): number {
   return processorTime(machine.pid);
 }
 
-/** What the sandboxer has said of each machine's boot. */
-function bootTimesIn(logFile: string): BootTimes[] {
-  return readFileSync(logFile, "utf8")
-    .split("\n")
-    .filter((line) => line.includes(MACHINE_IS_UP))
-    .map((line) => (JSON.parse(line) as { took: BootTimes }).took);
-}
-
 async function measure(arena: Arena, bare: BareBoot, { pods }: BenchOptions): Promise<Finding[]> {
   const boots: Boot[] = [];
   const samples: PodTimes[] = [];
@@ -134,30 +125,12 @@ async function measure(arena: Arena, bare: BareBoot, { pods }: BenchOptions): Pr
   const line = (what: string, value: number): Finding => ({ what, unit: "ms", baseline, candidate: value });
   const of = (times: (keyof PodTimes)[]) =>
     median(samples.map((sample) => times.reduce((sum, name) => sum + sample[name], 0)));
-  const stages = bootTimesIn(arena.logFile).slice(1);
-  const stage = (value: (times: BootTimes) => number) => median(stages.map(value));
   return [
     {
       ...line("until a container runs", of(["runPod", "create", "start"])),
       target: { kind: "ratio", bound: "at most", limit: 1.3 },
     },
     line("  pod start (runp)", of(["runPod"])),
-    line(
-      "    taps, file server",
-      stage(({ prepared }) => prepared),
-    ),
-    line(
-      "    hypervisor's process",
-      stage(({ spawned }) => spawned),
-    ),
-    line(
-      "    until the guest is set up",
-      stage(({ configured }) => configured),
-    ),
-    line(
-      "      of that, since its kernel began",
-      stage(({ guestUptime }) => guestUptime),
-    ),
     line("  container create", of(["create"])),
     line("  container start", of(["start"])),
     processor("QEMU's processor time, pod started", "booted"),
