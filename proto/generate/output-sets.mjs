@@ -63,6 +63,7 @@ export const outputSets = {
     codec: "static",
     messages: [
       "containerd.services.containers.v1.*",
+      "containerd.services.content.v1.*",
       "containerd.services.events.v1.*",
       "containerd.services.images.v1.*",
       "containerd.services.tasks.v1.*",
@@ -71,6 +72,7 @@ export const outputSets = {
     definitions: "services-definitions",
     services: {
       ContainersService: "containerd.services.containers.v1.Containers",
+      ContentService: "containerd.services.content.v1.Content",
       EventsService: "containerd.services.events.v1.Events",
       ImagesService: "containerd.services.images.v1.Images",
       TasksService: "containerd.services.tasks.v1.Tasks",

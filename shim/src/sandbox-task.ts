@@ -29,7 +29,7 @@ export interface SandboxTask {
   handle(task: PodTask, payload: Uint8Array, context: CallContext): Promise<Uint8Array> | undefined;
 }
 
-export function createSandboxTask({ pod, sandboxCalls, sandboxer, monitorAddress, log }: ServiceParts): SandboxTask {
+export function createSandboxTask({ pod, sandboxCalls, sandboxer, sandboxMetadata, log }: ServiceParts): SandboxTask {
   const undo = (sandboxId: string) =>
     sandboxCalls
       .shutdown(sandboxId)
@@ -46,7 +46,7 @@ export function createSandboxTask({ pod, sandboxCalls, sandboxer, monitorAddress
           options: request.options ?? null,
           netnsPath: spec.netnsPath,
         },
-        { "kuasar-monitor-address": [monitorAddress], ...(lone ? { "kuasar-lone-container": ["1"] } : {}) },
+        { ...sandboxMetadata, ...(lone ? { "kuasar-lone-container": ["1"] } : {}) },
       );
       try {
         const pid = await sandboxCalls.start(task.id);

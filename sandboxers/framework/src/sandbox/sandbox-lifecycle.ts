@@ -74,6 +74,7 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
       lone: request.lone,
       netnsPath: request.netnsPath,
       monitorAddress: monitor.address,
+      ...(request.containerdAddress && { containerdAddress: request.containerdAddress }),
       ownMonitor,
       createdAt: now(),
       pid: 0,

@@ -17,6 +17,8 @@ export interface SandboxRecord {
   readonly netnsPath: string;
   /** Where the sandbox's monitor answers: `unix:///path`. */
   readonly monitorAddress: string;
+  /** The gRPC socket of the containerd whose sandbox it is, where that is known. */
+  readonly containerdAddress?: string;
   /** The monitor was started by the sandboxer itself. */
   readonly ownMonitor?: boolean;
   /** The monitor died before the sandbox did: what is left of the sandbox waits to be removed. */

@@ -53,6 +53,8 @@ export interface SandboxRequest {
   readonly netnsPath: string;
   /** "" if the sandboxer is to start a monitor itself. */
   readonly monitorAddress: string;
+  /** The gRPC socket of the containerd whose sandbox it is; "" if the caller did not say. */
+  readonly containerdAddress: string;
   /** The sandbox is for one container that came without a pod. */
   readonly lone: boolean;
   /** The pod's CRI config, where the sandbox is to be made from it. */
