@@ -12,4 +12,6 @@ export interface PodConfig {
   readonly runAsUser?: number;
   readonly runAsGroup?: number;
   readonly supplementalGroups: readonly number[];
+  /** What all containers of the pod may use together, as the kubelet adds it up; 0 where nothing is limited. */
+  readonly resources?: { readonly cpuPeriod: number; readonly cpuQuota: number; readonly memoryLimitBytes: number };
 }

@@ -8,6 +8,7 @@ import { logUnwritten } from "../store/unwritten.ts";
 import { type Exit, now, type Timestamp } from "./exit.ts";
 import { adoptOrphan, isOrphan } from "./orphan.ts";
 import { Sandbox } from "./sandbox.ts";
+import { createSandboxControl, resumeIfPaused, type SandboxControl } from "./sandbox-control.ts";
 import { createSandboxEnd, type SandboxEnd } from "./sandbox-end.ts";
 import { createSandboxRemoval, type SandboxRemoval, type SandboxRemovalParts } from "./sandbox-removal.ts";
 import { criState } from "./sandbox-state.ts";
@@ -18,7 +19,7 @@ const SIGKILL = 9;
 const STOP_TIMEOUT_MS = 10_000;
 
 /** What can be asked of sandboxes, whichever protocol the question came by. Everything throws SandboxError. */
-export interface SandboxLifecycle extends SandboxRemoval, Pick<SandboxEnd, "watch"> {
+export interface SandboxLifecycle extends SandboxRemoval, SandboxControl, Pick<SandboxEnd, "watch"> {
   create(request: SandboxRequest): Promise<void>;
   start(namespace: string, id: string): Promise<StartedSandbox>;
   stop(namespace: string, id: string, timeoutMs: number): Promise<void>;
@@ -125,6 +126,7 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
     if (isOrphan(sandbox)) {
       await adoptOrphan(sandbox, monitors, log);
     }
+    await resumeIfPaused(parts, sandbox);
     await tasks.killAll(sandbox);
     await sandboxer.stop(sandbox, timeoutMs);
     if (pid === 0) {
@@ -136,6 +138,7 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
 
   return {
     ...removal,
+    ...createSandboxControl(parts),
     watch,
 
     async create(request) {
@@ -174,7 +177,8 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
     },
 
     status(namespace, id) {
-      const { record, tasks: held } = registry.get(namespace, id);
+      const sandbox = registry.get(namespace, id);
+      const { record, tasks: held } = sandbox;
       const { pid, createdAt, exit } = record;
       const details = {
         pid,
@@ -182,6 +186,7 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
         monitor: record.monitorAddress,
         orphaned: record.orphaned === true,
         tasks: [...held.keys()],
+        ...sandboxer.describe?.(sandbox),
       };
       // As CRI's own: one entry of this name, whose JSON `crictl inspectp` shows.
       const info = { info: JSON.stringify(details) };

@@ -1,3 +1,4 @@
+import type { SandboxerMetric } from "../metrics/sandboxer-metric.ts";
 import type { Mount } from "../monitor/monitor.ts";
 import type { PodConfig } from "../pause/pod-config.ts";
 import type { JsonObject } from "../store/json.ts";
@@ -22,6 +23,12 @@ export interface Sandboxer {
    * outlive it. Where this is left out a signal stops the whole sandbox, in order, as a virtual machine wants it.
    */
   readonly takesSignals?: true;
+  /** What can be done to a sandbox as a whole; left out where it is no more than its processes. */
+  readonly whole?: WholeSandbox;
+  /** What there is to know of a sandbox that runs beside what the framework tells: for `crictl inspectp`. */
+  describe?(sandbox: Sandbox): JsonObject;
+  /** For Prometheus, beside the framework's own. */
+  readonly metrics?: readonly SandboxerMetric[];
   /** Called first, once the state folder is this process's own: removes what an earlier one has left half made there. */
   tidy?(): void;
   /** Checks the runtime options, before anything is made. INVALID_ARGUMENT, naming what is wrong. */
@@ -36,6 +43,15 @@ export interface Sandboxer {
   stop(sandbox: Sandbox, timeoutMs: number): Promise<void>;
   /** Removes everything of the sandbox's own, finished or half made. Harmless if it is gone. */
   remove(sandbox: Sandbox): Promise<void>;
+}
+
+/** Called for a sandbox that runs, with nothing else being done to it. */
+export interface WholeSandbox {
+  /** Nothing of it runs when this has answered. Harmless where that is so already. */
+  pause(sandbox: Sandbox): Promise<void>;
+  resume(sandbox: Sandbox): Promise<void>;
+  /** New limits (OCI `linux.resources`) for all of it together. */
+  update(sandbox: Sandbox, resources: JsonObject): Promise<void>;
 }
 
 export interface Platform {

@@ -1,18 +1,24 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ErrorCode, errorText, invalidArgument, isCode, notFound } from "../error/sandbox-error.ts";
+import { ErrorCode, errorText, invalidArgument, isCode, notFound, unavailable } from "../error/sandbox-error.ts";
 import type { SpawnRequest } from "../monitor/monitor.ts";
 import { goPlatform } from "../sandbox/platform.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
-import type { Sandboxer } from "../sandbox/sandboxer.ts";
+import type { Sandboxer, WholeSandbox } from "../sandbox/sandboxer.ts";
 import type { Task } from "../task/task.ts";
 import { processKey } from "../task/task-record.ts";
 
 const SIGKILL = 9;
 
 /** For tests only: sandboxes and tasks that are plain processes, `command` in the bundle telling which. */
-export function createFakeSandboxer(): Sandboxer & { readonly created: string[]; readonly discarded: string[] } {
+export function createFakeSandboxer(): Sandboxer & {
+  readonly created: string[];
+  readonly discarded: string[];
+  /** What was done to sandboxes as a whole: "pause pod". "pause" fails for one that is called "restless". */
+  readonly whole: WholeSandbox & { readonly done: string[] };
+} {
   const created: string[] = [];
+  const done: string[] = [];
   const discarded: string[] = [];
 
   async function end(sandbox: Sandbox, key: string): Promise<void> {
@@ -33,6 +39,21 @@ export function createFakeSandboxer(): Sandboxer & { readonly created: string[];
     created,
     discarded,
     kind: "fake",
+    whole: {
+      done,
+      async pause({ id }) {
+        done.push(`pause ${id}`);
+        if (id === "restless") {
+          throw unavailable("it does not stand still");
+        }
+      },
+      async resume({ id }) {
+        done.push(`resume ${id}`);
+      },
+      async update({ id }, resources) {
+        done.push(`update ${id} ${JSON.stringify(resources)}`);
+      },
+    },
     platform: goPlatform(),
     parseOptions(options) {
       if (options?.typeUrl === "bad") {
