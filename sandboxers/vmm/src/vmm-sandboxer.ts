@@ -6,7 +6,7 @@ import { removeCgroup } from "@kuasar/framework/cgroup/remove-cgroup";
 import { ErrorCode, failedPrecondition, invalidArgument, isCode } from "@kuasar/framework/error/sandbox-error";
 import type { Logger } from "@kuasar/framework/log/logger";
 import { readSpec } from "@kuasar/framework/oci/read-spec";
-import type { PausePlan } from "@kuasar/framework/pause/pause-plan";
+import type { OciSpec } from "@kuasar/framework/oci/spec";
 import { planFromPodConfig } from "@kuasar/framework/pause/plan-from-pod-config";
 import { planFromSpec } from "@kuasar/framework/pause/plan-from-spec";
 import { removeStandIns } from "@kuasar/framework/pod-files/mount-sources";
@@ -18,10 +18,15 @@ import type { JsonObject } from "@kuasar/framework/store/json";
 import type { VmmConfig } from "./config.ts";
 import { createQemu } from "./hypervisor/qemu/qemu.ts";
 import { createMachines } from "./machine/machine.ts";
+import { machineFacts, noteMachineFacts } from "./machine/machine-facts.ts";
 import { machineFolder, removeMachineFolder } from "./machine/machine-folder.ts";
+import { createMachineMetrics } from "./machine/machine-metrics.ts";
 import { HYPERVISOR_KEY, startMachine } from "./machine/start-machine.ts";
+import { createWholeMachine } from "./machine/whole-machine.ts";
 import { shareFolder } from "./share/share-folder.ts";
 import { VIRTIOFSD_KEY } from "./share/virtiofsd.ts";
+import { largestSize, machineSize } from "./size/machine-size.ts";
+import { NO_SIZE, podSize, type Size } from "./size/pod-size.ts";
 import { createVmmTasks } from "./task/vmm-tasks.ts";
 
 const SIGKILL = 9;
@@ -32,17 +37,22 @@ interface PodPlan {
   readonly hostname: string;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly cgroup: string;
+  /** What its containers may use together. */
+  readonly size: Size;
 }
 
 /** Pods as virtual machines. */
 export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logger): Sandboxer {
   const hypervisor = createQemu(config, () => measureTscKhz(vmmTask));
   const machines = createMachines(log);
+  const metrics = createMachineMetrics();
+  const largest = largestSize(config);
 
   async function boot(sandbox: Sandbox, plan: PodPlan): Promise<number> {
     const cgroupProcs = plan.cgroup === "" ? [] : createPodCgroup(hierarchies(), plan.cgroup, undefined);
     const { emulated } = hypervisor.capabilities();
-    if (emulated) log.debug({ sandbox: sandbox.id }, emulated);
+    const size = machineSize(config, plan.size, largest);
+    if (emulated) log.debug({ sandbox: sandbox.id }, `the machine is ${emulated}`);
     const request = {
       name: sandbox.id,
       directory: machineFolder(sandbox),
@@ -51,10 +61,23 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
       hostname: plan.hostname,
       sysctls: plan.sysctls,
       cgroupProcs,
+      size,
     };
-    const machine = await startMachine(sandbox.monitor, hypervisor, config, request, ({ agent, console, pid }) =>
-      remember(sandbox, { agent: { ...agent }, console, machinePid: pid }),
+    const facts = { hypervisor: hypervisor.name, accelerator: emulated || "KVM", emulated: emulated !== "", ...size };
+    let began = 0;
+    const machine = await startMachine(
+      sandbox.monitor,
+      hypervisor,
+      config,
+      request,
+      ({ agent, console, pid, channel }) => {
+        began = performance.now();
+        remember(sandbox, { agent: { ...agent }, console, machinePid: pid });
+        noteMachineFacts(sandbox, { ...facts, channel, kernel: "" });
+      },
     );
+    metrics.booted((performance.now() - began) / 1000);
+    noteMachineFacts(sandbox, { ...facts, channel: machine.channel, kernel: machine.kernel });
     machines.add(sandbox, machine.guest);
     return machine.pid;
   }
@@ -63,6 +86,9 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
     kind: "vmm",
     platform: goPlatform(),
     tasks: createVmmTasks(machines, log),
+    whole: createWholeMachine({ hypervisor, machines, cgroupOf: (sandbox) => planOf(sandbox).cgroup, log }),
+    metrics: metrics.all,
+    describe: (sandbox) => ({ machine: { ...machineFacts(sandbox) } }),
 
     parseOptions(options) {
       if (options !== undefined && options.value.length > 0 && !options.typeUrl.includes("runtimeoptions")) {
@@ -124,7 +150,10 @@ async function end({ monitor }: Sandbox, key: string): Promise<void> {
 
 /** A container without a pod has a machine to itself, which is what its spec asks for. */
 function podPlan(request: SandboxRequest): PodPlan {
-  const plan = request.pod ? planFromPodConfig(request.pod, request.id, request.netnsPath) : specPlan(request);
+  const spec = request.pod ? undefined : specOf(request);
+  const plan = request.pod
+    ? planFromPodConfig(request.pod, request.id, request.netnsPath)
+    : planFromSpec(spec ?? {}, request.id);
   const network = plan.namespaces.find(({ type }) => type === "network");
   if (network === undefined) {
     throw failedPrecondition(`sandbox ${request.id}: a virtual machine cannot have the host's network (hostNetwork)`);
@@ -132,18 +161,20 @@ function podPlan(request: SandboxRequest): PodPlan {
   if (plan.namespaces.some(({ type }) => type === "user")) {
     throw failedPrecondition(`sandbox ${request.id}: a virtual machine cannot have a user namespace of the host's`);
   }
-  return { netns: network.path, hostname: plan.hostname, sysctls: plan.sysctls, cgroup: plan.cgroup };
+  const { hostname, sysctls, cgroup } = plan;
+  return { netns: network.path, hostname, sysctls, cgroup, size: podSize(request.lone, request.pod, spec) };
 }
 
-function specPlan({ bundle, id }: SandboxRequest): PausePlan {
+function specOf({ bundle, id }: SandboxRequest): OciSpec {
   const spec = readSpec(bundle);
   if (spec === undefined)
     throw invalidArgument(`sandbox ${id}: expected a pod's config or a bundle with a config.json`);
-  return planFromSpec(spec, id);
+  return spec;
 }
 
 function planOf({ record }: Sandbox): PodPlan {
-  return (record.engine.plan as unknown as PodPlan | undefined) ?? { netns: "", hostname: "", sysctls: {}, cgroup: "" };
+  const none = { netns: "", hostname: "", sysctls: {}, cgroup: "", size: NO_SIZE };
+  return { ...none, ...(record.engine.plan as unknown as PodPlan | undefined) };
 }
 
 function remember(sandbox: Sandbox, change: JsonObject): void {

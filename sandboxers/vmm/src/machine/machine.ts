@@ -23,9 +23,9 @@ export interface Machines {
 
 export function createMachines(log: Logger): Machines {
   const machines = new Map<string, RunningMachine & { leaveClock(): void }>();
-  function add({ key }: Sandbox, guest: Guest): RunningMachine {
-    const machine = { guest, pumps: new Map<string, StdioPump>(), leaveClock: keepClock(guest, log) };
-    machines.set(key, machine);
+  function add(sandbox: Sandbox, guest: Guest): RunningMachine {
+    const machine = { guest, pumps: new Map<string, StdioPump>(), leaveClock: keepClock(sandbox, guest, log) };
+    machines.set(sandbox.key, machine);
     return machine;
   }
   return {

@@ -8,6 +8,7 @@ import { type ConfigureRequest, connectGuest, type Guest } from "../guest/guest.
 import type { AgentAddress, Hypervisor } from "../hypervisor/hypervisor.ts";
 import { joinPodNetwork, NO_NETWORK } from "../network/pod-network.ts";
 import { startVirtiofsd } from "../share/virtiofsd.ts";
+import type { Size } from "../size/pod-size.ts";
 import { GUEST_SHARE, SHARE_TAG } from "../task/guest-spec.ts";
 import { requireFile } from "./guest-image.ts";
 
@@ -25,6 +26,7 @@ export interface MachineRequest {
   readonly hostname: string;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly cgroupProcs: readonly string[];
+  readonly size: Size;
 }
 
 export interface StartedMachine {
@@ -32,7 +34,10 @@ export interface StartedMachine {
   readonly pid: number;
   readonly agent: AgentAddress;
   readonly console: string;
+  readonly channel: string;
   readonly guest: Guest;
+  /** As the guest says, one printable line. */
+  readonly kernel: string;
 }
 
 /** Boots a machine and makes it the pod's. `started` is told of the process before anybody waits for the guest. */
@@ -41,7 +46,7 @@ export async function startMachine(
   hypervisor: Hypervisor,
   config: VmmConfig,
   request: MachineRequest,
-  started: (machine: Omit<StartedMachine, "guest">) => void,
+  started: (machine: Omit<StartedMachine, "guest" | "kernel">) => void,
 ): Promise<StartedMachine> {
   const { directory, share, netns, cgroupProcs } = request;
   hypervisor.capabilities();
@@ -66,8 +71,7 @@ export async function startMachine(
     kernel: requireFile(config.kernel_path, "kernel_path"),
     initrd: requireFile(config.initrd_path, "initrd_path"),
     kernelParameters: config.kernel_params.split(" ").filter((word) => word !== ""),
-    vcpus: config.vcpus,
-    memoryMiB: config.memory_in_mb,
+    ...request.size,
     interfaces: network.taps,
     shares: [{ tag: SHARE_TAG, socket }],
     drives: [],
@@ -90,7 +94,8 @@ export async function startMachine(
     emptyRoot: false,
     parentDeathSignal: 9,
   });
-  started({ pid, agent: launch.agent, console: launch.console });
+  const { agent, console, channel } = launch;
+  started({ pid, agent, console, channel });
   const guest = connectGuest(launch.agent);
   const setUp: ConfigureRequest = {
     hostname: request.hostname,
@@ -101,14 +106,14 @@ export async function startMachine(
     shmBytes: SHM_BYTES,
   };
   try {
-    await whileItRuns(monitor, guest.configure(setUp, config.boot_timeout_in_ms));
+    const { kernel } = await whileItRuns(monitor, guest.configure(setUp, config.boot_timeout_in_ms));
+    return { pid, agent, console, channel, guest, kernel: printable(kernel) };
   } catch (error) {
     guest.close();
     throw failedPrecondition(
       `the machine did not come up: ${(error as Error).message}${await postMortem([log, launch.console])}`,
     );
   }
-  return { pid, agent: launch.agent, console: launch.console, guest };
 }
 
 /** A hypervisor that ends at once need not be waited for. */

@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { metricsV2 } from "@kuasar/framework/cgroup/stats-v2";
 import {
   ErrorCode,
+  failedPrecondition,
   invalidArgument,
   isCode,
   notFound,
@@ -22,6 +23,7 @@ import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import type { Task } from "@kuasar/framework/task/task";
 import type { TaskEngine } from "@kuasar/framework/task/task-engine";
 import { processKey, type TaskIo } from "@kuasar/framework/task/task-record";
+import type { Guest } from "../guest/guest.ts";
 import { createGuestRuntime } from "../guest/guest-runtime.ts";
 import type { Machines } from "../machine/machine.ts";
 import { machineFolder } from "../machine/machine-folder.ts";
@@ -49,7 +51,13 @@ const CGROUP_FILES = [
 
 /** Tasks as containers of the OCI runtime in the pod's machine. */
 export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
-  const guestOf = (sandbox: Sandbox) => machines.of(sandbox).guest;
+  /** FAILED_PRECONDITION of a machine that is paused: it would not answer. */
+  function guestOf(sandbox: Sandbox): Guest {
+    if (sandbox.record.state === "paused") {
+      throw failedPrecondition(`sandbox ${sandbox.id} is paused: its machine must go on first`);
+    }
+    return machines.of(sandbox).guest;
+  }
   const runtimeOf = (sandbox: Sandbox) => createGuestRuntime(guestOf(sandbox));
 
   /** The one that copies, or a new one, which goes on where that of an earlier process of this sandboxer was. */
@@ -62,7 +70,7 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
 
   /** Has the guest make a process's stdio, and copies between it and the host's. */
   async function openStdio(sandbox: Sandbox, key: string, io: TaskIo): Promise<Stdio> {
-    const { guest } = machines.of(sandbox);
+    const guest = guestOf(sandbox);
     const wanted = { stdin: io.stdin !== "", stdout: io.stdout !== "", stderr: io.stderr !== "" && !io.terminal };
     const paths = await guest.openIo(key, wanted);
     await sandbox.monitor.hold(
@@ -75,7 +83,8 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
   }
 
   async function closeStdio(sandbox: Sandbox, key: string): Promise<void> {
-    const { guest, pumps } = machines.of(sandbox);
+    const guest = guestOf(sandbox);
+    const { pumps } = machines.of(sandbox);
     pumps.get(key)?.close();
     pumps.delete(key);
     await Promise.all([sandbox.monitor.release(key), guest.processes.release(key), guest.closeIo(key)]);
@@ -170,7 +179,7 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
       const key = processKey(task.id, execId);
       const io = execId === "" ? task.record.io : task.exec(execId).io;
       const pump = pumpOf(sandbox, key, io);
-      const guest = guestOf(sandbox);
+      const { guest } = machines.of(sandbox);
       try {
         const [{ exit }] = await Promise.all([
           guest.processes.wait(key),
