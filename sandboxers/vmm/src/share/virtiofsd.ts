@@ -5,8 +5,8 @@ import type { Monitor } from "@kuasar/framework/monitor/monitor";
 import { findProgram } from "@kuasar/framework/proc/find-program";
 
 export const VIRTIOFSD_KEY = "virtiofsd";
-/** Debian 13's and Debian 12's. */
-const PLACES = ["virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"];
+/** Where the program may be: Debian 13's and Debian 12's. */
+export const VIRTIOFSD_PLACES = ["virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"];
 const READY_MS = 5_000;
 const POLL_MS = 2;
 
@@ -27,7 +27,7 @@ export async function startVirtiofsd(
   monitor: Monitor,
   { program, cache, extraArguments, socket, folder, log, cgroupProcs }: VirtiofsdOptions,
 ): Promise<void> {
-  const found = (program === "" ? PLACES : [program])
+  const found = (program === "" ? VIRTIOFSD_PLACES : [program])
     .map((name) => findProgram(name))
     .find((path) => path !== undefined);
   if (found === undefined)
