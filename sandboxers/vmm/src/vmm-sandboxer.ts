@@ -16,6 +16,7 @@ import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import type { Sandboxer, SandboxRequest } from "@kuasar/framework/sandbox/sandboxer";
 import type { JsonObject } from "@kuasar/framework/store/json";
 import type { VmmConfig } from "./config.ts";
+import { createMachineExec } from "./debug/machine-exec.ts";
 import { createQemu } from "./hypervisor/qemu/qemu.ts";
 import { createMachines } from "./machine/machine.ts";
 import { machineFolder, removeMachineFolder } from "./machine/machine-folder.ts";
@@ -63,6 +64,7 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
     kind: "vmm",
     platform: goPlatform(),
     tasks: createVmmTasks(machines, log),
+    execInMachine: createMachineExec(config, machines),
 
     parseOptions(options) {
       if (options !== undefined && options.value.length > 0 && !options.typeUrl.includes("runtimeoptions")) {

@@ -54,6 +54,8 @@ function toPodConfig(bytes: Uint8Array): PodConfig {
   const { NODE, POD } = runtime.v1.NamespaceMode;
   const dns = config.dnsConfig;
   return {
+    name: config.metadata?.name ?? "",
+    namespace: config.metadata?.namespace ?? "",
     hostname: config.hostname,
     ...(dns && { dns: { servers: dns.servers, searches: dns.searches, options: dns.options } }),
     cgroupParent: config.linux?.cgroupParent ?? "",
