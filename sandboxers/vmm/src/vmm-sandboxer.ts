@@ -56,6 +56,9 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
     const machine = await startMachine(sandbox.monitor, hypervisor, config, request, ({ agent, console, pid }) =>
       remember(sandbox, { agent: { ...agent }, console, machinePid: pid }),
     );
+    if (machine.leftOut.length > 0) {
+      log.warn({ sandbox: sandbox.id, leftOut: machine.leftOut }, "a machine does not have all of its pod's network");
+    }
     machines.add(sandbox, machine.guest);
     return machine.pid;
   }

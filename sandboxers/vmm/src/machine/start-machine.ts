@@ -33,6 +33,8 @@ export interface StartedMachine {
   readonly agent: AgentAddress;
   readonly console: string;
   readonly guest: Guest;
+  /** What of the pod's network the machine does not get. */
+  readonly leftOut: readonly string[];
 }
 
 /** Boots a machine and makes it the pod's. `started` is told of the process before anybody waits for the guest. */
@@ -41,7 +43,7 @@ export async function startMachine(
   hypervisor: Hypervisor,
   config: VmmConfig,
   request: MachineRequest,
-  started: (machine: Omit<StartedMachine, "guest">) => void,
+  started: (machine: Omit<StartedMachine, "guest" | "leftOut">) => void,
 ): Promise<StartedMachine> {
   const { directory, share, netns, cgroupProcs } = request;
   hypervisor.capabilities();
@@ -49,7 +51,7 @@ export async function startMachine(
   mkdirSync(share, { recursive: true, mode: 0o711 });
   const socket = join(directory, "share.sock");
   const [network] = await Promise.all([
-    netns === "" ? NO_NETWORK : joinPodNetwork(monitor, netns),
+    netns === "" ? NO_NETWORK : joinPodNetwork(monitor, netns, directory),
     startVirtiofsd(monitor, {
       program: config.virtiofs_daemon_path,
       cache: config.virtiofs_cache,
@@ -97,6 +99,7 @@ export async function startMachine(
     sysctls: request.sysctls,
     interfaces: [...network.interfaces].map((one) => ({ ...one, addresses: [...one.addresses] })),
     routes: [...network.routes],
+    neighbours: [...network.neighbours],
     shares: [{ tag: SHARE_TAG, path: GUEST_SHARE, type: "virtiofs", options: [] }],
     shmBytes: SHM_BYTES,
   };
@@ -108,7 +111,7 @@ export async function startMachine(
       `the machine did not come up: ${(error as Error).message}${await postMortem([log, launch.console])}`,
     );
   }
-  return { pid, agent: launch.agent, console: launch.console, guest };
+  return { pid, agent: launch.agent, console: launch.console, guest, leftOut: network.leftOut };
 }
 
 /** A hypervisor that ends at once need not be waited for. */
