@@ -162,11 +162,15 @@ function takeDownTask(stage: Stage): DemoTask {
   };
 }
 
-function howToUse({ directory, containerd }: Stage): string {
+function howToUse({ directory, containerd, stations }: Stage): string {
+  const machines = stations.filter(({ engine }) => engine.machine);
   return [
     `kept in ${directory}`,
     `  tasks:      ${containerd.ctrCommand(["--namespace", "k8s.io", "task", "ls"]).join(" ")}`,
     `  crictl:     crictl --runtime-endpoint unix://${containerd.layout.socket} pods`,
+    ...machines.map(
+      ({ handler, sandboxer }) => `  a machine:  kuasar exec --socket ${sandboxer.options.socket} ${handler}`,
+    ),
     "  take down:  kuasar demo --down",
   ].join("\n");
 }

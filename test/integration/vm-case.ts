@@ -12,10 +12,15 @@ export const vmCases: readonly RuntimeCase[] = runtimeCases
     title: `a virtual machine behind ${runtimeCase.title}`,
     handler: `${runtimeCase.handler}-vmm`,
     program: "vmm-sandboxer",
-    config: async () => {
-      const { kernel } = await vmmParts();
-      const output = join(cacheDirectory(), "guest-image");
-      await writeGuestImage({ output, kernel: kernel.image, modules: kernel.modules, ociRuntime: "crun" });
-      return { hypervisor: guestImageIn(output) };
-    },
+    config: () => machineConfig(),
   }));
+
+/** The first of them, whose machines can be looked into. */
+export const debuggable: RuntimeCase = { ...(vmCases[0] as RuntimeCase), config: () => machineConfig({ debug: true }) };
+
+async function machineConfig(keys: object = {}) {
+  const { kernel } = await vmmParts();
+  const output = join(cacheDirectory(), "guest-image");
+  await writeGuestImage({ output, kernel: kernel.image, modules: kernel.modules, ociRuntime: "crun" });
+  return { hypervisor: { ...guestImageIn(output), ...keys } };
+}

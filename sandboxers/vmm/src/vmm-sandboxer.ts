@@ -16,6 +16,7 @@ import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import type { Sandboxer, SandboxRequest } from "@kuasar/framework/sandbox/sandboxer";
 import type { JsonObject } from "@kuasar/framework/store/json";
 import type { VmmConfig } from "./config.ts";
+import { createMachineExec } from "./debug/machine-exec.ts";
 import { createQemu } from "./hypervisor/qemu/qemu.ts";
 import { createMachines } from "./machine/machine.ts";
 import { machineFacts, noteMachineFacts } from "./machine/machine-facts.ts";
@@ -79,6 +80,9 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
     );
     metrics.booted((performance.now() - began) / 1000);
     noteMachineFacts(sandbox, { ...facts, channel: machine.channel, kernel: machine.kernel });
+    if (machine.leftOut.length > 0) {
+      log.warn({ sandbox: sandbox.id, leftOut: machine.leftOut }, "a machine does not have all of its pod's network");
+    }
     machines.add(sandbox, machine.guest);
     return machine.pid;
   }
@@ -90,6 +94,7 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
     whole: createWholeMachine({ hypervisor, machines, cgroupOf: (sandbox) => planOf(sandbox).cgroup, log }),
     metrics: metrics.all,
     describe: (sandbox) => ({ machine: { ...machineFacts(sandbox) } }),
+    execInMachine: createMachineExec(config, machines),
 
     parseOptions(options) {
       if (options !== undefined && options.value.length > 0 && !options.typeUrl.includes("runtimeoptions")) {

@@ -1,5 +1,7 @@
 /** What a sandboxer reads of CRI's PodSandboxConfig, decoded. Contract: cri-api `runtime/v1/api.proto`. */
 export interface PodConfig {
+  readonly name: string;
+  readonly namespace: string;
   readonly hostname: string;
   readonly dns?: { readonly servers: string[]; readonly searches: string[]; readonly options: string[] };
   readonly cgroupParent: string;

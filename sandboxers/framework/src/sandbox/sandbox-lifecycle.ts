@@ -81,6 +81,7 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
       pid: 0,
       startTime: 0,
       engine,
+      ...(request.pod && { pod: { podName: request.pod.name, podNamespace: request.pod.namespace } }),
     } as const;
     const sandbox = new Sandbox(store, record, monitor);
     try {

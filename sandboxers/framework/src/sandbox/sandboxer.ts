@@ -4,6 +4,7 @@ import type { PodConfig } from "../pause/pod-config.ts";
 import type { JsonObject } from "../store/json.ts";
 import type { TaskEngine } from "../task/task-engine.ts";
 import type { Exit } from "./exit.ts";
+import type { MachineCommand, MachineProcess } from "./machine-process.ts";
 import type { Sandbox } from "./sandbox.ts";
 import type { TypedBytes } from "./typed-bytes.ts";
 
@@ -43,6 +44,8 @@ export interface Sandboxer {
   stop(sandbox: Sandbox, timeoutMs: number): Promise<void>;
   /** Removes everything of the sandbox's own, finished or half made. Harmless if it is gone. */
   remove(sandbox: Sandbox): Promise<void>;
+  /** Runs a process in the sandbox's machine, outside of its tasks. Left out where sandboxes are no machines. */
+  execInMachine?(sandbox: Sandbox, command: MachineCommand): Promise<MachineProcess>;
 }
 
 /** Called for a sandbox that runs, with nothing else being done to it. */

@@ -55,6 +55,8 @@ function toPodConfig(bytes: Uint8Array): PodConfig {
   const dns = config.dnsConfig;
   const resources = config.linux?.resources;
   return {
+    name: config.metadata?.name ?? "",
+    namespace: config.metadata?.namespace ?? "",
     hostname: config.hostname,
     ...(dns && { dns: { servers: dns.servers, searches: dns.searches, options: dns.options } }),
     cgroupParent: config.linux?.cgroupParent ?? "",

@@ -39,6 +39,8 @@ export interface StartedMachine {
   readonly guest: Guest;
   /** As the guest says, one printable line. */
   readonly kernel: string;
+  /** What of the pod's network the machine does not get. */
+  readonly leftOut: readonly string[];
 }
 
 /** Boots a machine and makes it the pod's. `started` is told of the process before anybody waits for the guest. */
@@ -47,14 +49,14 @@ export async function startMachine(
   hypervisor: Hypervisor,
   config: VmmConfig,
   request: MachineRequest,
-  started: (machine: Omit<StartedMachine, "guest" | "kernel">) => void,
+  started: (machine: Omit<StartedMachine, "guest" | "kernel" | "leftOut">) => void,
 ): Promise<StartedMachine> {
   const { directory, share, netns, cgroupProcs } = request;
   hypervisor.capabilities();
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const socket = join(directory, "share.sock");
   const [network] = await Promise.all([
-    netns === "" ? NO_NETWORK : joinPodNetwork(monitor, netns),
+    netns === "" ? NO_NETWORK : joinPodNetwork(monitor, netns, directory),
     startVirtiofsd(monitor, {
       program: config.virtiofs_daemon_path,
       cache: config.virtiofs_cache,
@@ -102,12 +104,13 @@ export async function startMachine(
     sysctls: request.sysctls,
     interfaces: [...network.interfaces].map((one) => ({ ...one, addresses: [...one.addresses] })),
     routes: [...network.routes],
+    neighbours: [...network.neighbours],
     shares: [{ tag: SHARE_TAG, path: GUEST_SHARE, type: "virtiofs", options: [] }],
     shmBytes: SHM_BYTES,
   };
   try {
     const { kernel } = await whileItRuns(monitor, guest.configure(setUp, config.boot_timeout_in_ms));
-    return { pid, agent, console, channel, guest, kernel: printable(kernel) };
+    return { pid, agent, console, channel, guest, kernel: printable(kernel), leftOut: network.leftOut };
   } catch (error) {
     guest.close();
     throw failedPrecondition(
