@@ -39,6 +39,9 @@ const NATIVE_PROGRAMS = [
   },
 ];
 
+// What programs of Debian's are given in a virtual machine in place of libraries that have no use there.
+const GUEST_LIBRARIES = [{ name: "libsystemd.so.0", folder: "sandboxers/vmm/guest/libsystemd" }];
+
 // Upstream's runtime types, one a sandboxer: the shim reads the sandboxer from its own name.
 const SHIM_LINKS = ["runc", "wasm", "vmm", "quark"].map((kind) => `containerd-shim-kuasar-${kind}-v2`);
 
@@ -121,6 +124,15 @@ async function linkNative(name, code, objects, { libquickjs, gcc }) {
   const bare = join(work, name);
   await run(gcc, [...flags, "-o", bare, ...code, ...objects, libquickjs, "-lm", "-lpthread"]);
   await run(bare, ["--make-snapshot", program]);
+}
+
+/** A shared library with nothing but its own functions. */
+async function linkLibrary({ name, folder }, { gcc }) {
+  const library = join(lib, "guest", name);
+  mkdirSync(dirname(library), { recursive: true });
+  const [source, map] = [".c", ".map"].map((suffix) => join(top, folder, basename(folder) + suffix));
+  const flags = ["-O2", "-Wall", "-Werror", "-fPIC", "-shared", "-nostdlib", "-s", `-Wl,--version-script=${map}`];
+  await run(gcc, [...flags, `-Wl,-soname,${name}`, "-o", library, source]);
 }
 
 async function bundleNode(name, entries, options = {}) {
@@ -220,6 +232,7 @@ async function main() {
     await linkNative(name, code, [...objects, ...own], parts);
     process.stderr.write(`dist/bin/${name}: ${statSync(join(bin, name)).size} bytes\n`);
   }
+  for (const library of GUEST_LIBRARIES) await linkLibrary(library, parts);
   for (const link of SHIM_LINKS) {
     rmSync(join(bin, link), { force: true });
     linkSync(join(bin, "containerd-shim-kuasar-v2"), join(bin, link));

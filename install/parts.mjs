@@ -159,7 +159,8 @@ export async function wasmParts({ report = toStandardError } = {}) {
  */
 export async function vmmParts({ report = toStandardError } = {}) {
   const fileServers = ["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"];
-  await installSystemParts([programPart("qemu-system-x86", "qemu-system-x86_64")], report);
+  // lz4 unpacks Debian's kernel.
+  await installSystemParts([programPart("qemu-system-x86", "qemu-system-x86_64"), programPart("lz4", "lz4")], report);
   // Debian 12's QEMU brings it, later ones have it as a package.
   const present = () => fileServers.some((path) => existsSync(path));
   await installSystemParts([{ package: "virtiofsd", present }], report);

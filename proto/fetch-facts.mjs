@@ -22,6 +22,7 @@ export const factFiles = [
   "github.com/containerd/containerd/api/runtime/task/v2/shim.proto",
   "github.com/containerd/containerd/api/runtime/task/v3/shim.proto",
   "github.com/containerd/containerd/api/services/containers/v1/containers.proto",
+  "github.com/containerd/containerd/api/services/content/v1/content.proto",
   "github.com/containerd/containerd/api/services/events/v1/events.proto",
   "github.com/containerd/containerd/api/services/images/v1/images.proto",
   "github.com/containerd/containerd/api/services/sandbox/v1/sandbox.proto",

@@ -3,8 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "smol-toml";
-import { cacheDirectory, type LabParts, type WasmParts } from "../parts.mjs";
-import { type Engine, engines, kindOf } from "./engines.ts";
+import { cacheDirectory, type LabParts } from "../parts.mjs";
+import { type Engine, type EngineParts, engines, kindOf } from "./engines.ts";
 import { createPrivateContainerd, openPrivateContainerd, type PrivateContainerd } from "./private-containerd.ts";
 import { programDirectory, programPath } from "./programs.ts";
 import { SandboxerProcess } from "./sandboxer-process.ts";
@@ -28,14 +28,18 @@ const containerdDirectory = (directory: string) => join(directory, "containerd")
 const handlerOf = ({ sandboxer, engine }: Engine) => `kuasar-${sandboxer}-${engine}`;
 
 /** Starts a containerd and a sandboxer for each engine that this machine can have. */
-export async function setStage(parts: LabParts, wasm: WasmParts, report: (line: string) => void): Promise<Stage> {
+export async function setStage(
+  parts: LabParts,
+  engineParts: EngineParts,
+  report: (line: string) => void,
+): Promise<Stage> {
   const possible = engines.filter((engine) => engine.obstacle() === undefined);
   const programs = new Map(possible.map((engine) => [engine, programPath(kindOf(engine).program)]));
   const directory = await mkdtemp(join(tmpdir(), "kuasar-demo-"));
   const stations = [...programs].map(([engine, program]): Station => {
     const handler = handlerOf(engine);
     const configFile = join(directory, `${handler}.toml`);
-    writeFileSync(configFile, stringify(engine.config(wasm)));
+    writeFileSync(configFile, stringify(engine.config(engineParts)));
     const sandboxer = new SandboxerProcess({
       program,
       socket: join(directory, `${handler}.sock`),

@@ -9,8 +9,9 @@ export interface DemoRow {
   readonly output?: string;
   /** Proportional set size of the pod's shim. */
   readonly shimKiB?: number;
-  /** Proportional set size of the shim, the pause process and the sandboxer. */
+  /** Proportional set size of the shim, the pause process or the machine, and the sandboxer. */
   readonly totalKiB?: number;
+  readonly machine?: true;
   /** Why this machine cannot run it. */
   readonly obstacle?: string;
   readonly error?: string;
@@ -24,12 +25,12 @@ export function demoTable(rows: readonly DemoRow[]): string {
     wordWrap: true,
     style: { head: [], border: [] },
   });
-  for (const { sandboxer, engine, startedMs, output, shimKiB = 0, totalKiB = 0, obstacle, error } of rows) {
+  for (const { sandboxer, engine, startedMs, output, shimKiB = 0, totalKiB = 0, machine, obstacle, error } of rows) {
     if (startedMs === undefined) {
       table.push([sandboxer, engine, "-", error ? `FAILED: ${error}` : `not here: ${obstacle}`, "-"]);
       continue;
     }
-    const memory = `shim ${megabytes(shimKiB)}, with its sandboxer ${megabytes(totalKiB)}`;
+    const memory = `shim ${megabytes(shimKiB)}, with its sandboxer${machine ? " and machine" : ""} ${megabytes(totalKiB)}`;
     table.push([sandboxer, engine, `${startedMs.toFixed(0)} ms`, output ?? "", memory]);
   }
   return table.toString();

@@ -1,11 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Listr, type ListrTask } from "listr2";
-import { type LabParts, labParts, type WasmParts, wasmParts } from "../parts.mjs";
+import { cacheDirectory, type LabParts, labParts, vmmParts, wasmParts } from "../parts.mjs";
 import { keepStage, reopenStage, type Stage, type Station, setStage, takeDown } from "./demo-stage.ts";
 import { type DemoRow, demoTable } from "./demo-table.ts";
-import { type Engine, engines } from "./engines.ts";
+import { type Engine, type EngineParts, engines } from "./engines.ts";
 import { firstLineOf } from "./first-line-of.ts";
+import { writeGuestImage } from "./guest-image.ts";
 import { overheadMemory } from "./overhead-memory.ts";
 import { Pod } from "./pod.ts";
 import { programPath, shimProgram } from "./programs.ts";
@@ -18,7 +19,7 @@ export interface DemoOptions {
 
 interface DemoContext {
   parts?: LabParts;
-  wasm?: WasmParts;
+  engineParts?: EngineParts;
   stage?: Stage;
   readonly rows: DemoRow[];
   readonly signal: AbortSignal;
@@ -61,21 +62,26 @@ async function run(tasks: DemoTask[], context: DemoContext): Promise<void> {
 }
 
 const partsTask: DemoTask = {
-  title: "Parts: containerd, runc, Wasm engines and what else is needed",
+  title: "Parts: containerd, runc, Wasm engines, QEMU and what else is needed",
   task: async (context, task) => {
     const report = (line: string) => {
       task.output = line;
     };
     context.parts = await labParts({ report });
-    context.wasm = await wasmParts({ report });
+    const wasm = await wasmParts({ report });
+    const { kernel } = await vmmParts({ report });
+    report("making what virtual machines boot");
+    const guest = join(cacheDirectory(), "guest-image");
+    await writeGuestImage({ output: guest, kernel: kernel.image, modules: kernel.modules, ociRuntime: "crun" });
+    context.engineParts = { wasm, guest };
   },
 };
 
 const stageTask: DemoTask = {
   title: "A private containerd, and the sandboxers",
   task: async (context, task) => {
-    if (!context.parts || !context.wasm) throw new Error("the parts were not fetched");
-    context.stage = await setStage(context.parts, context.wasm, (line) => {
+    if (!context.parts || !context.engineParts) throw new Error("the parts were not fetched");
+    context.stage = await setStage(context.parts, context.engineParts, (line) => {
       task.output = line;
     });
   },
@@ -121,10 +127,16 @@ async function runPod({ directory, containerd }: Stage, { engine, handler, sandb
   const startedMs = performance.now() - begin;
   const output = await waitUntil(() => outputOf(pod, engine, join(logDirectory, `${handler}.log`)), {
     what: `the output of ${engine.engine}'s container`,
-    timeoutMs: 20_000,
+    timeoutMs: 60_000,
   });
   const memory = overheadMemory({ podIds: [pod.id], sandboxerPid: sandboxer.pid, containerIds: [containerId] });
-  return { startedMs, output, shimKiB: memory.shim, totalKiB: memory.total };
+  return {
+    startedMs,
+    output: engine.shown?.(output) ?? output,
+    shimKiB: memory.shim,
+    totalKiB: memory.total,
+    ...(engine.machine && { machine: true as const }),
+  };
 }
 
 async function outputOf(pod: Pod, { httpPort }: Engine, log: string): Promise<string | undefined> {
@@ -150,11 +162,15 @@ function takeDownTask(stage: Stage): DemoTask {
   };
 }
 
-function howToUse({ directory, containerd }: Stage): string {
+function howToUse({ directory, containerd, stations }: Stage): string {
+  const machines = stations.filter(({ engine }) => engine.machine);
   return [
     `kept in ${directory}`,
     `  tasks:      ${containerd.ctrCommand(["--namespace", "k8s.io", "task", "ls"]).join(" ")}`,
     `  crictl:     crictl --runtime-endpoint unix://${containerd.layout.socket} pods`,
+    ...machines.map(
+      ({ handler, sandboxer }) => `  a machine:  kuasar exec --socket ${sandboxer.options.socket} ${handler}`,
+    ),
     "  take down:  kuasar demo --down",
   ].join("\n");
 }

@@ -1,29 +1,14 @@
 import { existsSync } from "node:fs";
-import { access, constants } from "node:fs/promises";
 import { connect } from "node:net";
 import { release } from "node:os";
 import Table from "cli-table3";
 import { execa } from "execa";
 import { findProgram } from "../parts/system-packages.mjs";
 import { cgroupMode } from "./cgroup-tree.ts";
+import { type Check, type Diagnosis, note, ok, problem } from "./diagnosis.ts";
+import { machineChecks } from "./doctor-machines.ts";
 import { shimProgram } from "./programs.ts";
 import { sandboxerKinds } from "./sandboxer-kinds.ts";
-
-type Grade = "ok" | "note" | "problem";
-
-interface Diagnosis {
-  readonly grade: Grade;
-  readonly found: string;
-}
-
-interface Check {
-  readonly what: string;
-  examine(): Promise<Diagnosis> | Diagnosis;
-}
-
-const ok = (found: string): Diagnosis => ({ grade: "ok", found });
-const note = (found: string): Diagnosis => ({ grade: "note", found });
-const problem = (found: string): Diagnosis => ({ grade: "problem", found });
 
 /** Prints what this machine has and lacks for pods through kuasar. Returns whether they can run. */
 export async function doctor(): Promise<boolean> {
@@ -53,12 +38,14 @@ const checks: readonly Check[] = [
       return path ? ok(path) : problem(`${shimProgram} is on no PATH folder: kuasar install`);
     },
   },
-  ...sandboxerKinds.map(({ program, socket, directory }) => ({
+  ...sandboxerKinds.map(({ program, socket, directory, missing }) => ({
     what: program,
-    examine: async () =>
-      (await answers(socket))
-        ? ok(`answers at ${socket}`)
-        : problem(`nobody answers at ${socket}; start it: ${program} --listen ${socket} --dir ${directory}`),
+    examine: async () => {
+      if (await answers(socket)) return ok(`answers at ${socket}`);
+      const lacks = missing?.() ?? [];
+      if (lacks.length > 0) return note(`does not run here; it needs ${lacks.join(", ")}`);
+      return problem(`nobody answers at ${socket}; start it: ${program} --listen ${socket} --dir ${directory}`);
+    },
   })),
   {
     what: "control groups",
@@ -79,14 +66,7 @@ const checks: readonly Check[] = [
       return path ? ok(path) : problem("catatonit is not installed: pods need it (package catatonit)");
     },
   },
-  {
-    what: "virtual machines",
-    examine: () =>
-      access("/dev/kvm", constants.R_OK | constants.W_OK).then(
-        () => ok("/dev/kvm"),
-        () => note("no /dev/kvm: virtual machines would be emulated, slowly"),
-      ),
-  },
+  ...machineChecks,
 ];
 
 /** clone3 into a cgroup, which the pause process is born into on cgroup v2, is there since this kernel (docs/kernels.md). */

@@ -1,11 +1,12 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { findProgram } from "../parts/system-packages.mjs";
 import { vmmParts } from "../parts.mjs";
 import { type CpioEntry, cpioArchive } from "./cpio-archive.ts";
 import { kernelModules } from "./kernel-modules.ts";
-import { programPath } from "./programs.ts";
+import { programDirectory, programPath } from "./programs.ts";
+import { uncompressedKernel } from "./uncompressed-kernel.ts";
 
 export interface GuestImageParts {
   /** lib/modules/RELEASE of the kernel that will boot it. */
@@ -22,7 +23,7 @@ export interface GuestImageOptions {
   readonly ociRuntime: string;
 }
 
-/** Writes vmlinuz and initrd.img, each whole or not at all; answers with what was written. */
+/** Writes vmlinux and initrd.img, each whole or not at all; answers with what was written. */
 export async function writeGuestImage({ output, ociRuntime, kernel, modules }: GuestImageOptions): Promise<string[]> {
   if ((kernel === undefined) !== (modules === undefined))
     throw new Error("--kernel and --modules: expected both or none");
@@ -32,17 +33,22 @@ export async function writeGuestImage({ output, ociRuntime, kernel, modules }: G
   const image = guestImage({ modules: from.modules, vmmTask: programPath("vmm-task"), ociRuntime: runtime });
   mkdirSync(output, { recursive: true });
   const written: string[] = [];
-  for (const [name, content] of [
-    ["vmlinuz", readFileSync(from.image)],
-    ["initrd.img", image],
-  ] as const) {
+  for (const { name, content, note } of [kernelFile(from.image), { name: "initrd.img", content: image, note: "" }]) {
     const path = join(output, name);
     const unfinished = `${path}.${process.pid}`;
     writeFileSync(unfinished, content);
     renameSync(unfinished, path);
-    written.push(`${path}: ${content.length} bytes`);
+    written.push(`${path}: ${content.length} bytes${note}`);
   }
   return written;
+}
+
+function kernelFile(path: string): { name: string; content: Buffer; note: string } {
+  const image = readFileSync(path);
+  const kernel = uncompressedKernel(image);
+  return Buffer.isBuffer(kernel)
+    ? { name: "vmlinux", content: kernel, note: "" }
+    : { name: "vmlinux", content: image, note: `, as ${path} is, since ${kernel.why}: it takes longer to boot` };
 }
 
 // What a pod's machine has to do with: the disk, network, console, share and entropy of a virtual machine, overlay for
@@ -71,8 +77,8 @@ export function guestImage(parts: GuestImageParts): Buffer {
     // The kernel opens it for the first process, before that has mounted anything.
     { path: "dev/console", mode: 0o020600, device: [5, 1] },
     program(`${ROOT}/sbin/vmm-task`, parts.vmmTask),
-    program(`${ROOT}/bin/${ociRuntimeName(parts.ociRuntime)}`, parts.ociRuntime),
-    ...libraries(parts.ociRuntime).map((path) => program(`${ROOT}${path}`, path)),
+    program(`${ROOT}/bin/oci-runtime`, parts.ociRuntime),
+    ...libraries(parts.ociRuntime).map(({ path, from }) => program(`${ROOT}${path}`, from)),
     ...["proc", "sys", "dev", "run", "tmp", "etc", "root"].map((path) => folder(`${ROOT}/${path}`)),
   ];
   const modules = kernelModules(parts.modules, MODULES);
@@ -90,10 +96,27 @@ const program = (path: string, from: string): CpioEntry => ({
   mode: 0o100755,
   content: readFileSync(realpathSync(from)),
 });
-const ociRuntimeName = (path: string) => (realpathSync(path).endsWith("/crun") ? "crun" : "runc");
+/** Ours in place of those that want what a guest does not have: sandboxers/vmm/guest/libsystemd. */
+const standIns = join(programDirectory(), "..", "lib", "guest");
 
-/** The paths that the dynamic loader takes; ldd asks it. None for a static program. */
-function libraries(path: string): string[] {
-  const listed = execFileSync("ldd", [path], { encoding: "utf8" });
-  return [...listed.matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] as string);
+interface Library {
+  /** Where the dynamic loader of the guest finds it. */
+  readonly path: string;
+  readonly from: string;
+}
+
+/** The libraries that the dynamic loader takes; ldd asks it. None for a static program. */
+function libraries(program: string): Library[] {
+  const listed = execFileSync("ldd", [program], { encoding: "utf8", env: withStandIns(program) });
+  return [...listed.matchAll(/(\/\S+) \(0x/g)].map(([, from = ""]) => ({
+    path: from.startsWith(standIns) ? `/lib/${basename(from)}` : from,
+    from,
+  }));
+}
+
+/** The environment in which the program takes our stand-ins, if it can: a later one may want more of a library. */
+function withStandIns(program: string): NodeJS.ProcessEnv {
+  const env = { PATH: process.env.PATH, LD_LIBRARY_PATH: standIns };
+  const { status } = spawnSync(program, ["--version"], { env: { ...env, LD_BIND_NOW: "1" }, stdio: "ignore" });
+  return status === 0 ? env : { PATH: process.env.PATH };
 }

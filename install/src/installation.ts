@@ -2,9 +2,10 @@ import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { execa } from "execa";
+import { writeGuestImage } from "./guest-image.ts";
 import { programDirectory, shimProgram } from "./programs.ts";
 import { copyRelease, releaseOf, replaceLink } from "./release.ts";
-import { sandboxerKinds } from "./sandboxer-kinds.ts";
+import { type SandboxerKind, sandboxerKinds } from "./sandboxer-kinds.ts";
 import { runtimeFragment, systemdUnit, unitName } from "./system-files.ts";
 
 export interface InstallOptions {
@@ -33,7 +34,13 @@ export async function install(options: InstallOptions): Promise<void> {
   const { name, programs } = releaseOf(dist);
   const { releases, current } = placesOf(prefix);
   const release = join(releases, name);
-  const kinds = sandboxerKinds.filter(({ program }) => programs.includes(program));
+  const kinds: SandboxerKind[] = [];
+  const leftOut: string[] = [];
+  for (const kind of sandboxerKinds.filter(({ program }) => programs.includes(program))) {
+    const obstacle = await obstacleTo(kind, options);
+    if (obstacle === undefined) kinds.push(kind);
+    else leftOut.push(`the ${kind.kind} sandboxer is left out: ${obstacle}, and run kuasar install again`);
+  }
   const steps: Step[] = [{ say: `make ${releases}, ${join(prefix, "bin")}`, act: () => makeFolders(prefix) }];
   if (!existsSync(release)) steps.push({ say: `copy ${dist} to ${release}`, act: () => copyRelease(dist, release) });
   steps.push(link(release, current));
@@ -65,8 +72,33 @@ export async function install(options: InstallOptions): Promise<void> {
     say("systemd does not run these units; start the sandboxers yourself:");
     for (const { program, socket, directory } of kinds) say(`  ${program} --listen ${socket} --dir ${directory}`);
   }
+  for (const line of leftOut) say(`\n${line}`);
   say("\nadd to /etc/containerd/config.toml, then restart containerd:\n");
   say(runtimeFragment(kinds));
+}
+
+/**
+ * Makes what a sandboxer needs beside its program. Answers with why it cannot run here, and what to do; undefined if it
+ * can. The other sandboxers are installed whatever that is.
+ */
+async function obstacleTo(kind: SandboxerKind, { prefix, dryRun }: InstallOptions): Promise<string | undefined> {
+  const missing = kind.missing?.() ?? [];
+  if (missing.length > 0) return `install ${missing.join(", ")}`;
+  if (!kind.guestImage) return undefined;
+  const { guest } = placesOf(prefix);
+  const make: Step = {
+    say: `make what virtual machines boot in ${guest}`,
+    act: () => writeGuestImage({ output: guest, ociRuntime: "crun" }),
+  };
+  try {
+    await take([make], dryRun);
+    return undefined;
+  } catch (error) {
+    const cause = error instanceof Error ? error.message : String(error);
+    if (!existsSync(guest)) return `${cause}; make it by kuasar guest-image --output ${guest} --kernel ...`;
+    say(`${guest} stays as it is: ${cause}`);
+    return undefined;
+  }
 }
 
 /** Removes what `install` brought. Pods that run go on until their sandboxer's programs are needed again. */
@@ -86,7 +118,7 @@ export async function uninstall({ prefix, unitDir, dryRun }: InstallOptions): Pr
 
 function placesOf(prefix: string) {
   const home = join(prefix, "lib", "kuasar");
-  return { home, releases: join(home, "releases"), current: join(home, "current") };
+  return { home, releases: join(home, "releases"), current: join(home, "current"), guest: join(home, "guest") };
 }
 
 async function makeFolders(prefix: string): Promise<void> {

@@ -25,7 +25,7 @@ export function kernelModules(folder: string, names: readonly string[]): KernelM
     if (path === undefined || loaded.has(canonical(name))) return;
     const content = readModule(path);
     for (const dependency of dependencies(content)) load(dependency);
-    loaded.set(canonical(name), { name: canonical(name), content });
+    loaded.set(canonical(name), { name: canonical(name), content: withoutSignature(content) });
   };
   names.forEach(load);
   return [...loaded.values()];
@@ -38,6 +38,20 @@ function readModule(path: string): Buffer {
   return path.endsWith(".xz")
     ? execFileSync("xz", ["--decompress", "--stdout", path], { maxBuffer: 64 << 20 })
     : readFileSync(path);
+}
+
+const SIGNATURE_MARK = Buffer.from("~Module signature appended~\n");
+/** struct module_signature, which ends with the signature's length, as a big-endian number. */
+const SIGNATURE_INFO_BYTES = 12;
+
+/**
+ * To check the signatures takes an emulated guest nearly as long as to boot its kernel; whoever can change a module here
+ * can change the whole ramdisk. (Documentation/admin-guide/module-signing.rst)
+ */
+function withoutSignature(content: Buffer): Buffer {
+  const info = content.length - SIGNATURE_MARK.length - SIGNATURE_INFO_BYTES;
+  if (info < 0 || !content.subarray(-SIGNATURE_MARK.length).equals(SIGNATURE_MARK)) return content;
+  return content.subarray(0, info - content.readUInt32BE(info + SIGNATURE_INFO_BYTES - 4));
 }
 
 /** A module's file says itself what it needs, in its section .modinfo. */

@@ -1,13 +1,15 @@
 import { Command } from "commander";
 import { demo, demoDown } from "./demo.ts";
 import { doctor } from "./doctor.ts";
+import { type ExecOptions, exec } from "./exec.ts";
 import { type GuestImageOptions, writeGuestImage } from "./guest-image.ts";
 import { type InstallOptions, install, uninstall } from "./installation.ts";
 
 const program = new Command("kuasar")
   .description("Kuasar sandboxers for an unmodified containerd 1.7")
   .version("0.1.0")
-  .showHelpAfterError();
+  .showHelpAfterError()
+  .enablePositionalOptions();
 
 program
   .command("demo")
@@ -28,13 +30,25 @@ program
 
 program
   .command("guest-image")
-  .description("make the kernel and the initial ramdisk that virtual machines boot (vmlinuz and initrd.img)")
+  .description("make the kernel and the initial ramdisk that virtual machines boot (vmlinux and initrd.img)")
   .option("--output <folder>", "where they go", "/usr/local/lib/kuasar/guest")
   .option("--kernel <file>", "a kernel of your own, with --modules; else Debian's for the cloud is fetched")
   .option("--modules <folder>", "that kernel's lib/modules/RELEASE")
   .option("--oci-runtime <program>", "what runs containers in the guest: crun or runc", "crun")
   .action(async (options: GuestImageOptions) => {
     for (const line of await writeGuestImage(options)) process.stdout.write(`${line}\n`);
+  });
+
+program
+  .command("exec")
+  .description("run a command, or a shell, in the virtual machine of a pod, beside its containers")
+  .argument("<pod>", "its id, the beginning of that, or its name")
+  .argument("[command...]", "the command and its arguments; without them a shell")
+  .option("--socket <path>", "where the sandboxer listens; without it all at their usual places are asked")
+  .option("--shell <file>", "a static program to bring along as the shell; without it a static busybox of this machine")
+  .passThroughOptions()
+  .action(async (pod: string, command: string[], options: ExecOptions) => {
+    process.exitCode = await exec(pod, command, options);
   });
 
 for (const [name, action, description] of [

@@ -21,6 +21,20 @@ export function processTable(): Process[] {
   return processes;
 }
 
+const ticksPerSecond = 100;
+
+/** Milliseconds of processor time that it has taken so far, in user and in kernel mode; 0 once it has ended. */
+export function processorTime(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return ((Number(fields[11]) + Number(fields[12])) * 1000) / ticksPerSecond;
+  } catch (error) {
+    if (hasEnded(error)) return 0;
+    throw error;
+  }
+}
+
 /** PF_KTHREAD, in the flags of proc_pid_stat(5). Their parent is pid 2, which is anybody's in a pid namespace. */
 const kernelThread = 0x00200000;
 

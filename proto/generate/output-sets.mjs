@@ -29,6 +29,7 @@ export const outputSets = {
       "google.rpc.Status",
       "kuasar.guest.v1.*",
       "kuasar.monitor.v1.*",
+      "kuasar.sandboxes.v1.*",
       "runtime.v1.PodSandboxConfig",
       "runtimeoptions.v1.*",
       "ttrpc.*",
@@ -43,6 +44,7 @@ export const outputSets = {
       EventsService: "containerd.services.events.ttrpc.v1.Events",
       MonitorService: "kuasar.monitor.v1.Monitor",
       GuestService: "kuasar.guest.v1.Guest",
+      SandboxesService: "kuasar.sandboxes.v1.Sandboxes",
     },
   },
   // What a virtual machine's vmm-task has beside the shim's set.
@@ -63,6 +65,7 @@ export const outputSets = {
     codec: "static",
     messages: [
       "containerd.services.containers.v1.*",
+      "containerd.services.content.v1.*",
       "containerd.services.events.v1.*",
       "containerd.services.images.v1.*",
       "containerd.services.tasks.v1.*",
@@ -71,6 +74,7 @@ export const outputSets = {
     definitions: "services-definitions",
     services: {
       ContainersService: "containerd.services.containers.v1.Containers",
+      ContentService: "containerd.services.content.v1.Content",
       EventsService: "containerd.services.events.v1.Events",
       ImagesService: "containerd.services.images.v1.Images",
       TasksService: "containerd.services.tasks.v1.Tasks",

@@ -15,7 +15,7 @@ export interface SandboxService {
   handle(payload: Uint8Array, context: CallContext): Promise<Uint8Array>;
 }
 
-export function createSandboxService({ pod, sandboxer, monitorAddress, onShutdown }: ServiceParts): SandboxService {
+export function createSandboxService({ pod, sandboxer, sandboxMetadata, onShutdown }: ServiceParts): SandboxService {
   const requireOwn = (payload: Uint8Array) => {
     // Every request's first field is the sandbox's id.
     const { sandboxId } = readRequest(containerd.runtime.sandbox.v1.StartSandboxRequest, payload);
@@ -32,8 +32,8 @@ export function createSandboxService({ pod, sandboxer, monitorAddress, onShutdow
       requireOwn(payload);
       switch (method) {
         case "CreateSandbox": {
-          const metadata = { "kuasar-monitor-address": [monitorAddress] };
-          const answer = await sandboxer.call(SANDBOX, method, payload, { ...remaining(context), metadata });
+          const options = { ...remaining(context), metadata: sandboxMetadata };
+          const answer = await sandboxer.call(SANDBOX, method, payload, options);
           pod.sandboxApi = true;
           return answer;
         }

@@ -29,9 +29,15 @@ export interface SandboxTask {
   delete(task: PodTask, deleteContainer: () => Promise<Uint8Array>): Promise<Uint8Array>;
   /** A pause container's other calls; undefined for those that the sandboxer's Task service answers. */
   handle(task: PodTask, payload: Uint8Array, context: CallContext): Promise<Uint8Array> | undefined;
+  /**
+   * Has a sandbox that is paused go on, before a signal to a container: it would reach nothing, and CRI ends the containers
+   * first when it removes a pod.
+   */
+  wake(context: CallContext): Promise<void>;
 }
 
-export function createSandboxTask({ pod, sandboxCalls, sandboxer, monitorAddress, log }: ServiceParts): SandboxTask {
+export function createSandboxTask(parts: ServiceParts): SandboxTask {
+  const { pod, sandboxCalls, sandboxer, sandboxMetadata, events, log } = parts;
   const undo = (sandboxId: string) =>
     sandboxCalls
       .shutdown(sandboxId)
@@ -48,7 +54,7 @@ export function createSandboxTask({ pod, sandboxCalls, sandboxer, monitorAddress
           options: request.options ?? null,
           netnsPath: spec.netnsPath,
         },
-        { "kuasar-monitor-address": [monitorAddress], ...(lone ? { "kuasar-lone-container": ["1"] } : {}) },
+        { ...sandboxMetadata, ...(lone ? { "kuasar-lone-container": ["1"] } : {}) },
         limit,
       );
       try {
@@ -81,6 +87,14 @@ export function createSandboxTask({ pod, sandboxCalls, sandboxer, monitorAddress
         default:
           return undefined;
       }
+    },
+
+    async wake(context) {
+      const sandbox = pod.tasks.get(pod.sandboxId);
+      if (sandbox?.role !== "sandbox" || !sandbox.paused || sandbox.init.exit) return;
+      await sandboxer.call(TASK, "Resume", api.ResumeRequest.encode({ id: sandbox.id }), remaining(context));
+      sandbox.paused = false;
+      events.resumed(sandbox);
     },
   };
 

@@ -25,6 +25,8 @@ export interface ShimSettings {
   /** unix:///..., where the shim listens. */
   readonly address: string;
   readonly listener: number;
+  /** containerd's gRPC socket, by which a sandboxer can ask it for content; "" if the caller did not say. */
+  readonly containerdAddress: string;
   /** containerd's ttrpc socket, for events. */
   readonly ttrpcAddress: string;
   readonly sandboxer: SandboxerChoice;
@@ -82,7 +84,10 @@ export function serve(settings: ShimSettings): void {
     events,
     exits: createExitWatch(sandboxer, table, events, log),
     log,
-    monitorAddress: address,
+    sandboxMetadata: {
+      "kuasar-monitor-address": [address],
+      ...(settings.containerdAddress ? { "kuasar-containerd-address": [settings.containerdAddress] } : {}),
+    },
     onShutdown: () => end("shut down"),
   };
   const tasks = createTaskService(parts);

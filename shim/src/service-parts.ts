@@ -1,3 +1,4 @@
+import type { Metadata } from "ttrpc-ts";
 import type { ExitWatch } from "./exit-watch.ts";
 import type { Log } from "./log.ts";
 import type { Pod } from "./pod.ts";
@@ -13,8 +14,8 @@ export interface ServiceParts {
   readonly events: TaskEvents;
   readonly exits: ExitWatch;
   readonly log: Log;
-  /** unix:///..., where this process's own Monitor answers. */
-  readonly monitorAddress: string;
+  /** What a sandboxer is told beside CreateSandbox: where this process's own Monitor answers, and where containerd does. */
+  readonly sandboxMetadata: Metadata;
   /** Called when containerd wants the shim to end, and nothing is left that it serves. */
   readonly onShutdown: () => void;
 }

@@ -58,6 +58,7 @@ export function start(flags: Flags, programName: string, env: ReadonlyMap<string
     sandboxId,
     bundle,
     address,
+    containerdAddress: flags.address,
     ttrpcAddress: env.get("TTRPC_ADDRESS") ?? "",
     sandboxer,
     debug: flags.debug,

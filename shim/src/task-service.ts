@@ -82,6 +82,7 @@ class Service implements TaskService {
   private async forward(payload: Uint8Array, context: CallContext): Promise<Uint8Array> {
     const task = this.parts.pod.task(this.id(payload));
     if (WITH_EXEC_ID.has(context.method)) task.process(this.target(payload).execId);
+    if (context.method === "Kill" && task.role === "container") await this.sandboxTask.wake(context);
     const answer = task.role === "sandbox" && this.sandboxTask.handle(task, payload, context);
     // Asking twice for something that happens once is the sandboxer's to recognise; only questions are repeated, and
     // SIGKILL, which does the same twice: CRI gives a container up for good if it cannot kill it after a failed start.

@@ -145,24 +145,33 @@ function startBare(argv: readonly string[], folder: string) {
   return {
     async firstOutput(): Promise<number> {
       const ended = once(shell.stdout, "data");
-      const output = firstOutputOf(fifo);
+      const output = outputOf(fifo);
       const { ms } = await timed(() => {
         shell.stdin.write("\n");
-        return output;
+        return output.first;
       });
       await ended;
+      // The next one's output is not for this reader.
+      await output.end;
       return ms;
     },
     end: () => void shell.stdin.end(),
   };
 }
 
-/** Settles with the first bytes that come, and reads on to the end. */
-async function firstOutputOf(fifo: string): Promise<string> {
-  const file = await open(fifo);
-  const { buffer, bytesRead } = await file.read();
-  void file.readFile().then(() => file.close());
-  return buffer.toString("utf8", 0, bytesRead);
+/** The first bytes that come, and when all have come and the file is closed. */
+function outputOf(fifo: string): { first: Promise<string>; end: Promise<void> } {
+  const opened = open(fifo);
+  const first = opened.then(async (file) => {
+    const { buffer, bytesRead } = await file.read();
+    return buffer.toString("utf8", 0, bytesRead);
+  });
+  const end = first.then(async () => {
+    const file = await opened;
+    await file.readFile();
+    await file.close();
+  });
+  return { first, end };
 }
 
 /** One life of a module, as containerd would have it live. */
@@ -181,7 +190,8 @@ async function throughShim(
   execFileSync("mkfifo", [stdout, stderr]);
   const overlay = [`lowerdir=${layer}`, `upperdir=${place("upper")}`, `workdir=${place("work")}`];
   const rootfs = [{ type: "overlay", source: "overlay", target: "", options: overlay }];
-  const [output] = [stdout, stderr].map(firstOutputOf);
+  const outputs = [stdout, stderr].map(outputOf);
+  const output = outputs[0]?.first;
   const request = api.CreateTaskRequest.create({ id, bundle, rootfs, stdout, stderr });
   const created = await timed(() => tasks.create(request));
   const started = await timed(async () => {
@@ -190,6 +200,7 @@ async function throughShim(
   });
   const { exitStatus } = await tasks.wait(api.WaitRequest.create({ id }));
   await tasks.delete(api.DeleteRequest.create({ id }));
+  await Promise.all(outputs.map(({ end }) => end));
   const said = await output;
   if (!whileRunning && (exitStatus !== 0 || !said?.includes("hello"))) {
     throw new Error(`the module ended with ${exitStatus} and said ${JSON.stringify(said)}`);

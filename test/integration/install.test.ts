@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { programPath } from "@kuasar/install/programs";
+import { SandboxerProcess } from "@kuasar/install/sandboxer-process";
 import { assert } from "chai";
 import { execa } from "execa";
 
@@ -13,10 +14,9 @@ describe("kuasar install", () => {
   });
   afterEach(() => rm(prefix, { recursive: true }));
 
-  const kuasar = async (...args: string[]): Promise<string> => {
-    const places = ["--prefix", prefix, "--unit-dir", join(prefix, "units")];
-    return (await execa(programPath("kuasar"), [...args, ...places], { timeout: 60_000 })).stdout;
-  };
+  const places = () => ["--prefix", prefix, "--unit-dir", join(prefix, "units")];
+  const kuasar = async (...args: string[]): Promise<string> =>
+    (await execa(programPath("kuasar"), [...args, ...places()], { timeout: 60_000 })).stdout;
   const shim = () =>
     execa(join(prefix, "bin", "containerd-shim-kuasar-v2"), ["-v"], { timeout: 10_000, reject: false });
 
@@ -25,8 +25,46 @@ describe("kuasar install", () => {
     assert.equal((await shim()).exitCode, 0);
     const sandboxer = await execa(join(prefix, "bin", "runc-sandboxer"), ["--help"], { timeout: 10_000 });
     assert.include(sandboxer.stdout, "--listen");
-    assert.deepEqual(readdirSync(join(prefix, "units")).includes("kuasar-runc.service"), true);
+    assert.deepEqual(
+      readdirSync(join(prefix, "units")).sort(),
+      ["runc", "vmm", "wasm"].map((kind) => `kuasar-${kind}.service`),
+    );
     assert.include(said, "containerd.runtimes.kuasar]");
+    assert.include(said, "containerd.runtimes.kuasar-vmm]");
+    assert.deepEqual(readdirSync(join(prefix, "lib", "kuasar", "guest")).sort(), ["initrd.img", "vmlinux"]);
+  });
+
+  it("has the installed vmm sandboxer find what its machines are to boot", async () => {
+    await kuasar("install");
+    const sandboxer = new SandboxerProcess({
+      program: join(prefix, "bin", "vmm-sandboxer"),
+      socket: join(prefix, "vmm.sock"),
+      directory: join(prefix, "vmm"),
+      logFile: join(prefix, "vmm.log"),
+    });
+    // It ends at once where there is nothing to boot.
+    await sandboxer.start();
+    await sandboxer.kill("SIGTERM");
+  });
+
+  it("leaves out the vmm sandboxer on a node without QEMU, and says what is missing", async () => {
+    // The same machine's programs, but for that one.
+    const script = `
+      mkdir "$1/real" "$1/few"
+      mount --bind /usr/bin "$1/real"
+      cp -as "$1/real/." "$1/few"
+      rm "$1/few/qemu-system-"*
+      mount --bind "$1/few" /usr/bin
+      shift
+      exec "$@"`;
+    const command = [programPath("kuasar"), "install", ...places()];
+    const { stdout } = await execa("unshare", ["--mount", "sh", "-e", "-c", script, "sh", prefix, ...command], {
+      timeout: 60_000,
+    });
+    assert.match(stdout, /the vmm sandboxer is left out: install qemu-system-\S+ \(package qemu-system-\S+\)/);
+    assert.deepEqual(readdirSync(join(prefix, "units")).sort(), ["kuasar-runc.service", "kuasar-wasm.service"]);
+    assert.notInclude(stdout, "kuasar-vmm]");
+    assert.isFalse(existsSync(join(prefix, "lib", "kuasar", "guest")));
   });
 
   it("has the shim in its place at every moment of an upgrade, and keeps one release", async () => {

@@ -58,6 +58,26 @@ for (const engine of wasmEngines) {
       assert.equal((await run("seccomp-default", ["--seccomp"], "/hello.wasm")).stdout, "hello from wasm");
     });
 
+    it("is confined as its spec says, its execs too, or refused where the kernel has no AppArmor", async () => {
+      const profile = `kuasar-${engine}`;
+      const apparmor = "/sys/kernel/security/apparmor";
+      const flags = ["--detach", existsSync(apparmor) ? "--apparmor-default-profile" : "--apparmor-profile", profile];
+      const { containerd } = lab();
+      const args = lab().ctrRunImageArgs(wasmReference, flags, "confined", "/loop.wasm");
+      const { stderr } = await containerd.ctr(args, { reject: false });
+      if (existsSync(apparmor)) {
+        await containerd.ctr(["task", "exec", "--detach", "--exec-id", "beside", "confined", "/loop.wasm"]);
+        const pids = (await containerd.ctr(["task", "ps", "confined"])).stdout.match(/^\d+/gm) ?? [];
+        const labels = pids.map((pid) => readFileSync(`/proc/${pid}/attr/current`, "utf8").trim());
+        assert.deepEqual([...new Set(labels)], [`${profile} (enforce)`]);
+        await containerd.ctr(["task", "rm", "--force", "confined"]);
+        writeFileSync(join(apparmor, ".remove"), profile);
+      } else {
+        assert.match(stderr, /apparmorProfile is "kuasar-.*": AppArmor is not enabled on this node/);
+      }
+      await containerd.ctr(["container", "rm", "confined"]);
+    });
+
     it("is paused, resumed and limited while it runs", async () => {
       const { containerd } = lab();
       const args = lab().ctrRunImageArgs(wasmReference, ["--detach"], "paused", "/loop.wasm");

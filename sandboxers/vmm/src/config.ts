@@ -94,7 +94,7 @@ export const VMM_CONFIG_DEFAULTS: VmmConfigFile = {
     accelerator: "auto",
     machine_type: process.arch === "arm64" ? "virt" : "microvm",
     machine_accelerators: "",
-    kernel_path: "/usr/local/lib/kuasar/guest/vmlinuz",
+    kernel_path: "/usr/local/lib/kuasar/guest/vmlinux",
     initrd_path: "/usr/local/lib/kuasar/guest/initrd.img",
     image_path: "",
     firmware_path: "",

@@ -6,7 +6,7 @@ import { removeCgroup } from "@kuasar/framework/cgroup/remove-cgroup";
 import { errorText, failedPrecondition, invalidArgument } from "@kuasar/framework/error/sandbox-error";
 import type { Logger } from "@kuasar/framework/log/logger";
 import { readSpec } from "@kuasar/framework/oci/read-spec";
-import type { PausePlan } from "@kuasar/framework/pause/pause-plan";
+import type { OciSpec } from "@kuasar/framework/oci/spec";
 import { planFromPodConfig } from "@kuasar/framework/pause/plan-from-pod-config";
 import { planFromSpec } from "@kuasar/framework/pause/plan-from-spec";
 import { removeStandIns } from "@kuasar/framework/pod-files/mount-sources";
@@ -16,14 +16,20 @@ import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import type { Sandboxer, SandboxRequest } from "@kuasar/framework/sandbox/sandboxer";
 import type { JsonObject } from "@kuasar/framework/store/json";
 import type { VmmConfig } from "./config.ts";
+import { createMachineExec } from "./debug/machine-exec.ts";
 import { createQemu } from "./hypervisor/qemu/qemu.ts";
 import { createMachines } from "./machine/machine.ts";
 import { endProcesses, HYPERVISOR_KEY, kill, machineEnd } from "./machine/machine-end.ts";
+import { machineFacts, noteMachineFacts } from "./machine/machine-facts.ts";
 import { machineFolder, removeMachineFolder } from "./machine/machine-folder.ts";
+import { createMachineMetrics } from "./machine/machine-metrics.ts";
 import { postMortem } from "./machine/post-mortem.ts";
 import { startMachine } from "./machine/start-machine.ts";
+import { createWholeMachine } from "./machine/whole-machine.ts";
 import { leavePodNetwork } from "./network/leave-pod-network.ts";
-import { shareFolder } from "./share/share-folder.ts";
+import { closeShare, openShare } from "./share/share-folder.ts";
+import { largestSize, machineSize } from "./size/machine-size.ts";
+import { NO_SIZE, podSize, type Size } from "./size/pod-size.ts";
 import { createVmmTasks } from "./task/vmm-tasks.ts";
 
 /** For the answer to reach a caller who has set a deadline. */
@@ -35,12 +41,16 @@ interface PodPlan {
   readonly hostname: string;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly cgroup: string;
+  /** What its containers may use together. */
+  readonly size: Size;
 }
 
 /** Pods as virtual machines. */
 export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logger): Sandboxer {
   const hypervisor = createQemu(config, () => measureTscKhz(vmmTask));
   const machines = createMachines(log);
+  const metrics = createMachineMetrics();
+  const largest = largestSize(config);
   /** Starts that are under way. */
   const starts = new Map<Sandbox, AbortController>();
   /** Those whose end was asked for. */
@@ -49,25 +59,39 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
   async function boot(sandbox: Sandbox, plan: PodPlan, timeoutMs: number, signal: AbortSignal): Promise<number> {
     const cgroupProcs = plan.cgroup === "" ? [] : createPodCgroup(hierarchies(), plan.cgroup, undefined);
     const { emulated } = hypervisor.capabilities();
-    if (emulated) log.debug({ sandbox: sandbox.id }, emulated);
+    const { view } = await openShare(sandbox);
+    const size = machineSize(config, plan.size, largest);
+    if (emulated) log.debug({ sandbox: sandbox.id }, `the machine is ${emulated}`);
     const request = {
       name: sandbox.id,
       directory: machineFolder(sandbox),
-      share: shareFolder(sandbox),
+      share: view,
       netns: plan.netns,
       hostname: plan.hostname,
       sysctls: plan.sysctls,
       cgroupProcs,
+      size,
     };
     const limit = timeoutMs === 0 ? Number.POSITIVE_INFINITY : Math.max(timeoutMs - ANSWER_MS, timeoutMs / 2);
+    const facts = { hypervisor: hypervisor.name, accelerator: emulated || "KVM", emulated: emulated !== "", ...size };
+    let began = 0;
     const machine = await startMachine(
       sandbox.monitor,
       hypervisor,
       config,
       request,
       { timeoutMs: Math.min(config.boot_timeout_in_ms, Math.ceil(limit)), signal },
-      ({ agent, pid }) => remember(sandbox, { agent: { ...agent }, machinePid: pid }),
+      ({ agent, pid, channel }) => {
+        began = performance.now();
+        remember(sandbox, { agent: { ...agent }, machinePid: pid });
+        noteMachineFacts(sandbox, { ...facts, channel, kernel: "" });
+      },
     );
+    metrics.booted((performance.now() - began) / 1000);
+    noteMachineFacts(sandbox, { ...facts, channel: machine.channel, kernel: machine.kernel });
+    if (machine.leftOut.length > 0) {
+      log.warn({ sandbox: sandbox.id, leftOut: machine.leftOut }, "a machine does not have all of its pod's network");
+    }
     machines.add(sandbox, machine.guest);
     return machine.pid;
   }
@@ -75,6 +99,7 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
   async function undoStart(sandbox: Sandbox): Promise<void> {
     machines.end(sandbox);
     await endProcesses(sandbox.monitor);
+    await closeShare(sandbox);
     const { netns } = planOf(sandbox);
     if (netns !== "") await leavePodNetwork(sandbox.monitor, netns);
     await removeMachineFolder(sandbox);
@@ -86,6 +111,9 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
     holdsTasks: true,
     platform: goPlatform(),
     tasks: createVmmTasks(machines, log),
+    whole: createWholeMachine({ hypervisor, machines, cgroupOf: (sandbox) => planOf(sandbox).cgroup, log }),
+    metrics: metrics.all,
+    execInMachine: createMachineExec(config, machines),
 
     parseOptions(options) {
       if (options !== undefined && options.value.length > 0 && !options.typeUrl.includes("runtimeoptions")) {
@@ -122,7 +150,8 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
 
     describe(sandbox) {
       const silentSince = machines.known(sandbox)?.liveness.silentSince;
-      return silentSince === undefined ? {} : { silentSince: new Date(silentSince).toISOString() };
+      const silence = silentSince === undefined ? {} : { silentSince: new Date(silentSince).toISOString() };
+      return { machine: { ...machineFacts(sandbox), ...silence } };
     },
 
     interruptStart: (sandbox) => starts.get(sandbox)?.abort(),
@@ -145,6 +174,7 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
     async remove(sandbox) {
       machines.end(sandbox);
       await endProcesses(sandbox.monitor);
+      await closeShare(sandbox);
       await releasePodFiles(podFilesFolder(sandbox), sandbox.monitor);
       removeStandIns((sandbox.record.engine.standIns ?? []) as string[]);
       await removeMachineFolder(sandbox);
@@ -158,7 +188,10 @@ const podFilesFolder = ({ directory }: Sandbox) => join(directory, "files");
 
 /** A container without a pod has a machine to itself, which is what its spec asks for. */
 function podPlan(request: SandboxRequest): PodPlan {
-  const plan = request.pod ? planFromPodConfig(request.pod, request.id, request.netnsPath) : specPlan(request);
+  const spec = request.pod ? undefined : specOf(request);
+  const plan = request.pod
+    ? planFromPodConfig(request.pod, request.id, request.netnsPath)
+    : planFromSpec(spec ?? {}, request.id);
   const network = plan.namespaces.find(({ type }) => type === "network");
   if (network === undefined) {
     throw failedPrecondition(`sandbox ${request.id}: a virtual machine cannot have the host's network (hostNetwork)`);
@@ -166,18 +199,20 @@ function podPlan(request: SandboxRequest): PodPlan {
   if (plan.namespaces.some(({ type }) => type === "user")) {
     throw failedPrecondition(`sandbox ${request.id}: a virtual machine cannot have a user namespace of the host's`);
   }
-  return { netns: network.path, hostname: plan.hostname, sysctls: plan.sysctls, cgroup: plan.cgroup };
+  const { hostname, sysctls, cgroup } = plan;
+  return { netns: network.path, hostname, sysctls, cgroup, size: podSize(request.lone, request.pod, spec) };
 }
 
-function specPlan({ bundle, id }: SandboxRequest): PausePlan {
+function specOf({ bundle, id }: SandboxRequest): OciSpec {
   const spec = readSpec(bundle);
   if (spec === undefined)
     throw invalidArgument(`sandbox ${id}: expected a pod's config or a bundle with a config.json`);
-  return planFromSpec(spec, id);
+  return spec;
 }
 
 function planOf({ record }: Sandbox): PodPlan {
-  return (record.engine.plan as unknown as PodPlan | undefined) ?? { netns: "", hostname: "", sysctls: {}, cgroup: "" };
+  const none = { netns: "", hostname: "", sysctls: {}, cgroup: "", size: NO_SIZE };
+  return { ...none, ...(record.engine.plan as unknown as PodPlan | undefined) };
 }
 
 function remember(sandbox: Sandbox, change: JsonObject): void {
@@ -187,7 +222,7 @@ function remember(sandbox: Sandbox, change: JsonObject): void {
 let tscKhz: number | undefined;
 
 /** Of this host's time stamp counter, which an emulated machine's is; measured once. */
-function measureTscKhz(vmmTask: string): number {
+export function measureTscKhz(vmmTask: string): number {
   tscKhz ??= Number(execFileSync(vmmTask, ["--tsc-khz"], { encoding: "utf8", timeout: 5_000 }));
   return tscKhz;
 }

@@ -11,6 +11,7 @@ describe("the wasm sandboxer's config", () => {
     assert.throws(check({ engine: "v8" }), /engine is "v8", expected one of wasmedge, wasmtime/);
     assert.throws(check({ compiled_modules_mb: 0 }), /compiled_modules_mb is 0, expected a whole number from 1/);
     assert.throws(check({ http_address: "everywhere" }), /http_address is "everywhere", expected ADDRESS:PORT/);
+    assert.throws(check({ containerd_address: "x" }), /containerd_address is "x", expected an absolute path/);
     assert.throws(check({ runtime: "youki" }), /runtime is "youki"/);
   });
 

@@ -15,6 +15,8 @@ export interface WasmConfig extends RuncConfig {
   readonly compile_timeout_seconds: number;
   /** How much room compiled modules may take. */
   readonly compiled_modules_mb: number;
+  /** The gRPC socket of the containerd that is asked for modules of images, where a pod's shim does not say. */
+  readonly containerd_address: string;
   /** Where a component that serves HTTP listens in its pod, unless the pod says otherwise. */
   readonly http_address: string;
 }
@@ -27,6 +29,7 @@ export const WASM_CONFIG_DEFAULTS: WasmConfig = {
   compile: true,
   compile_timeout_seconds: 60,
   compiled_modules_mb: 512,
+  containerd_address: "/run/containerd/containerd.sock",
   http_address: "0.0.0.0:8080",
 };
 
@@ -40,6 +43,9 @@ export function checkWasmConfig(config: WasmConfig): WasmConfig {
     if (!Number.isInteger(config[key]) || config[key] < 1) {
       throw new Error(`${key} is ${config[key]}, expected a whole number from 1`);
     }
+  }
+  if (!config.containerd_address.startsWith("/")) {
+    throw new Error(`containerd_address is ${quote(config.containerd_address)}, expected an absolute path`);
   }
   if (!isSocketAddress(config.http_address)) {
     throw new Error(`http_address is ${quote(config.http_address)}, expected ADDRESS:PORT`);

@@ -1,10 +1,12 @@
 import { join } from "node:path";
+import { createContentStores } from "@kuasar/framework/containerd/content-store";
 import type { Logger } from "@kuasar/framework/log/logger";
 import { createPausePods } from "@kuasar/framework/pause/pause-pods";
 import { goPlatform } from "@kuasar/framework/sandbox/platform";
 import type { Sandboxer } from "@kuasar/framework/sandbox/sandboxer";
 import { createRuntimeChoice } from "@kuasar/runc-sandboxer/runtime-choice";
 import { createRuncTasks } from "@kuasar/runc-sandboxer/task/runc-tasks";
+import { createImageModules } from "./artifact/image-modules.ts";
 import type { WasmConfig } from "./config.ts";
 import { createEngineChoice } from "./engine/engine-choice.ts";
 import { createCompiledModules } from "./modules/compiled-modules.ts";
@@ -18,8 +20,11 @@ const MB = 1024 * 1024;
 
 /** Pods as a pause process that holds their namespaces, containers as processes of a Wasm engine within them. */
 export function createWasmSandboxer(config: WasmConfig, log: Logger, dir: string): Sandboxer {
-  const modules = createCompiledModules(join(dir, MODULES), config.compiled_modules_mb * MB, log);
-  const wasm = createWasmTasks(createEngineChoice(config), { config, modules, log, interruptions: new WeakMap() });
+  const room = config.compiled_modules_mb * MB;
+  const modules = createCompiledModules(join(dir, MODULES), room, log);
+  const images = createImageModules(createContentStores(), modules, room, config.containerd_address);
+  const loader = { config, modules, images, log, interruptions: new WeakMap() };
+  const wasm = createWasmTasks(createEngineChoice(config), loader);
   return {
     ...createPausePods(config.pause, log),
     kind: "wasm",

@@ -62,6 +62,8 @@ export interface SpawnSpec {
         readonly noNewPrivileges: boolean;
         readonly seccomp: Uint8Array;
         readonly limits: readonly ResourceLimit[];
+        readonly apparmorProfile: string;
+        readonly selinuxLabel: string;
       }
     | null
     | undefined;
@@ -283,6 +285,7 @@ function prepare(spec: SpawnSpec, { namespaces, cgroups, root, stdio }: ChildPla
   for (const [name, value] of Object.entries(spec.sysctls)) {
     step(`sysctl ${name}`, () => writeKernelFile(`/proc/sys/${name.replaceAll(".", "/")}`, value));
   }
+  if (credentials) confineAtExec(credentials);
   const ownMounts = Boolean(namespaces.flags & (NAMESPACE_FLAGS.mount as number));
   if (root) step("root", () => enterRoot(root, ownMounts));
   else if (spec.emptyRoot) step("empty root", () => enterEmptyRoot(ownMounts));
@@ -301,6 +304,16 @@ function prepare(spec: SpawnSpec, { namespaces, cgroups, root, stdio }: ChildPla
   if (spec.parentDeathSignal) step("parent death signal", () => sys.prctl(PR_SET_PDEATHSIG, spec.parentDeathSignal));
   stdio.child.forEach((fd, index) => void step("stdio", () => sys.dup2(fd, index)));
   if (stdio.terminal) step("terminal", () => sys.takeTerminal(0));
+}
+
+/** While /proc is still the host's. Where AppArmor has a file of its own (Linux 5.8), the other may be another module's. */
+function confineAtExec({ apparmorProfile, selinuxLabel }: NonNullable<SpawnSpec["credentials"]>): void {
+  const attributes = "/proc/self/attr";
+  if (apparmorProfile) {
+    const own = sys.stat(`${attributes}/apparmor`) ? `${attributes}/apparmor/exec` : `${attributes}/exec`;
+    step(`AppArmor profile ${apparmorProfile}`, () => writeKernelFile(own, `exec ${apparmorProfile}`));
+  }
+  if (selinuxLabel) step(`SELinux label ${selinuxLabel}`, () => writeKernelFile(`${attributes}/exec`, selinuxLabel));
 }
 
 function step<T>(name: string, action: () => T): T {

@@ -1,16 +1,24 @@
 import { createServer } from "node:http";
-import { Gauge, Registry } from "prom-client";
+import { Gauge, Histogram, Registry } from "prom-client";
 import type { Logger } from "../log/logger.ts";
 import type { SandboxRegistry } from "../sandbox/sandbox-registry.ts";
+import type { Sandboxer } from "../sandbox/sandboxer.ts";
 import { bindUnixSocket } from "../server/unix-listener.ts";
+import type { SandboxerMetric } from "./sandboxer-metric.ts";
 
 /** Serves /metrics on `host:port` or on a unix socket, in Prometheus' text format. */
-export async function serveMetrics(address: string, sandboxes: SandboxRegistry, log: Logger): Promise<void> {
+export async function serveMetrics(
+  address: string,
+  sandboxes: SandboxRegistry,
+  sandboxer: Pick<Sandboxer, "metrics">,
+  log: Logger,
+): Promise<void> {
   const registry = new Registry();
   countBy(registry, "kuasar_sandboxes", "Sandboxes by state", () => sandboxes.all().map(({ record }) => record.state));
   countBy(registry, "kuasar_tasks", "Tasks by state", () =>
     sandboxes.all().flatMap(({ tasks }) => [...tasks.values()].map(({ record }) => record.state)),
   );
+  for (const metric of sandboxer.metrics ?? []) addMetric(registry, metric, sandboxes);
   const server = createServer((request, response) => {
     if (request.url !== "/metrics") {
       response.writeHead(404).end();
@@ -32,6 +40,26 @@ export async function serveMetrics(address: string, sandboxes: SandboxRegistry, 
   }
   server.unref();
   log.info({ address }, "serving metrics");
+}
+
+function addMetric(registry: Registry, metric: SandboxerMetric, sandboxes: SandboxRegistry): void {
+  const { name, help } = metric;
+  if (metric.type === "histogram") {
+    const histogram = new Histogram({ name, help, buckets: [...metric.buckets], registers: [registry] });
+    metric.onObserved((value) => histogram.observe(value));
+    return;
+  }
+  const { labelNames, samples } = metric;
+  new Gauge({
+    name,
+    help,
+    labelNames: [...labelNames],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { labels, value } of samples(sandboxes.all())) this.inc(labels, value);
+    },
+  });
 }
 
 function countBy(registry: Registry, name: string, help: string, states: () => string[]): void {

@@ -95,6 +95,9 @@ export interface Credentials {
   /** A filter as seccomp(2) takes it. */
   readonly seccomp?: Uint8Array;
   readonly limits?: readonly ResourceLimit[];
+  /** What the program is confined by from its exec on. */
+  readonly apparmorProfile?: string;
+  readonly selinuxLabel?: string;
 }
 
 /** As setrlimit(2) has it; a limit that is left out is none. */

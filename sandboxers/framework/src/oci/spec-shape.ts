@@ -43,6 +43,8 @@ const SPEC = object({
   mounts: list(object({ type: text, source: text, options: list(text) }, { destination: text })),
   process: object({
     oomScoreAdj: integer,
+    apparmorProfile: text,
+    selinuxLabel: text,
     user: object({ uid: uint32, gid: uint32, additionalGids: list(uint32) }),
     // Without a limit it is 2^64 - 1, which is no safe integer.
     rlimits: list(object({}, { type: text, soft: number, hard: number })),

@@ -24,6 +24,8 @@ export interface OciProcess {
   cwd?: string;
   oomScoreAdj?: number;
   noNewPrivileges?: boolean;
+  apparmorProfile?: string;
+  selinuxLabel?: string;
   rlimits?: OciResourceLimit[];
 }
 

@@ -23,6 +23,8 @@ const SPEC: OciSpec = {
 };
 
 const POD: PodConfig = {
+  name: "pod",
+  namespace: "default",
   hostname: "web",
   cgroupParent: "/kubepods/pod1",
   sysctls: {},

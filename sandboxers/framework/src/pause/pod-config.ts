@@ -1,5 +1,7 @@
 /** What a sandboxer reads of CRI's PodSandboxConfig, decoded. Contract: cri-api `runtime/v1/api.proto`. */
 export interface PodConfig {
+  readonly name: string;
+  readonly namespace: string;
   readonly hostname: string;
   readonly dns?: { readonly servers: string[]; readonly searches: string[]; readonly options: string[] };
   readonly cgroupParent: string;
@@ -12,4 +14,6 @@ export interface PodConfig {
   readonly runAsUser?: number;
   readonly runAsGroup?: number;
   readonly supplementalGroups: readonly number[];
+  /** What all containers of the pod may use together, as the kubelet adds it up; 0 where nothing is limited. */
+  readonly resources?: { readonly cpuPeriod: number; readonly cpuQuota: number; readonly memoryLimitBytes: number };
 }

@@ -144,8 +144,9 @@ async function settle(sandbox: Sandbox, processes: MonitoredProcess[], parts: Re
       own === undefined ? { state: "created" } : { state: "ready", pid: own.pid, startTime: processStartTime(own.pid) },
     );
     sandboxes.watch(sandbox);
-  } else if (state === "ready") {
+  } else if (state === "ready" || state === "paused") {
     sandboxes.watch(sandbox);
   }
   await recoverTasks(sandbox, new Map(processes.map((process) => [process.key, process])), parts);
+  await sandboxes.pauseAgain(sandbox);
 }

@@ -8,6 +8,7 @@ import { logUnwritten } from "../store/unwritten.ts";
 import { type Exit, now, type Timestamp } from "./exit.ts";
 import { adoptOrphan, isOrphan } from "./orphan.ts";
 import { Sandbox } from "./sandbox.ts";
+import { createSandboxControl, resumeIfPaused, type SandboxControl } from "./sandbox-control.ts";
 import { createSandboxEnd, type SandboxEnd } from "./sandbox-end.ts";
 import { createSandboxRemoval, type SandboxRemoval, type SandboxRemovalParts, START } from "./sandbox-removal.ts";
 import { criState } from "./sandbox-state.ts";
@@ -18,7 +19,7 @@ const SIGKILL = 9;
 const STOP_TIMEOUT_MS = 10_000;
 
 /** What can be asked of sandboxes, whichever protocol the question came by. Everything throws SandboxError. */
-export interface SandboxLifecycle extends SandboxRemoval, Pick<SandboxEnd, "watch"> {
+export interface SandboxLifecycle extends SandboxRemoval, SandboxControl, Pick<SandboxEnd, "watch"> {
   create(request: SandboxRequest): Promise<void>;
   /** `timeoutMs` is what the caller has left, 0 for no limit. */
   start(namespace: string, id: string, timeoutMs: number): Promise<StartedSandbox>;
@@ -75,11 +76,13 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
       lone: request.lone,
       netnsPath: request.netnsPath,
       monitorAddress: monitor.address,
+      ...(request.containerdAddress && { containerdAddress: request.containerdAddress }),
       ownMonitor,
       createdAt: now(),
       pid: 0,
       startTime: 0,
       engine,
+      ...(request.pod && { pod: { podName: request.pod.name, podNamespace: request.pod.namespace } }),
     } as const;
     const sandbox = new Sandbox(store, record, monitor);
     try {
@@ -126,6 +129,7 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
     if (isOrphan(sandbox)) {
       await adoptOrphan(sandbox, sandboxer, monitors, log);
     }
+    await resumeIfPaused(parts, sandbox);
     await tasks.killAll(sandbox);
     await sandboxer.stop(sandbox, timeoutMs);
     if (pid === 0) {
@@ -137,6 +141,7 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
 
   return {
     ...removal,
+    ...createSandboxControl(parts),
     watch,
 
     async create(request) {

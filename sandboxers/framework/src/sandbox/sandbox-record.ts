@@ -17,6 +17,8 @@ export interface SandboxRecord {
   readonly netnsPath: string;
   /** Where the sandbox's monitor answers: `unix:///path`. */
   readonly monitorAddress: string;
+  /** The gRPC socket of the containerd whose sandbox it is, where that is known. */
+  readonly containerdAddress?: string;
   /** The monitor was started by the sandboxer itself. */
   readonly ownMonitor?: boolean;
   /** The monitor died before the sandbox did: what is left of the sandbox waits to be removed. */
@@ -29,6 +31,8 @@ export interface SandboxRecord {
   readonly exit?: Exit;
   /** Why it ended, where nobody had asked for that. */
   readonly endReason?: string;
+  /** Kubernetes' names, where the request had them. */
+  readonly pod?: { readonly podName: string; readonly podNamespace: string };
   /** What the kind of sandboxer keeps for itself. */
   readonly engine: JsonObject;
 }

@@ -9,6 +9,7 @@ import type { TaskLifecycle } from "../task/task-lifecycle.ts";
 import { now } from "./exit.ts";
 import { adoptOrphan, isOrphan } from "./orphan.ts";
 import type { Sandbox } from "./sandbox.ts";
+import { resumeIfPaused } from "./sandbox-control.ts";
 import type { SandboxRegistry } from "./sandbox-registry.ts";
 import type { Sandboxer } from "./sandboxer.ts";
 
@@ -58,6 +59,7 @@ export function createSandboxRemoval(parts: SandboxRemovalParts): SandboxRemoval
   const { sandboxer, store, registry, lock, monitors, tasks, log } = parts;
 
   async function removeLocked(sandbox: Sandbox): Promise<void> {
+    await resumeIfPaused(parts, sandbox);
     logUnwritten(log, { sandbox: sandbox.id }, sandbox.note({ state: "deleting" }));
     if (isOrphan(sandbox)) {
       await adoptOrphan(sandbox, sandboxer, monitors, log);

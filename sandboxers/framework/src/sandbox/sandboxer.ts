@@ -1,8 +1,10 @@
+import type { SandboxerMetric } from "../metrics/sandboxer-metric.ts";
 import type { Mount } from "../monitor/monitor.ts";
 import type { PodConfig } from "../pause/pod-config.ts";
 import type { JsonObject } from "../store/json.ts";
 import type { TaskEngine } from "../task/task-engine.ts";
 import type { SandboxExit } from "./exit.ts";
+import type { MachineCommand, MachineProcess } from "./machine-process.ts";
 import type { Sandbox } from "./sandbox.ts";
 import type { TypedBytes } from "./typed-bytes.ts";
 
@@ -29,8 +31,12 @@ export interface Sandboxer {
    * monitor of the host's has processes of theirs.
    */
   readonly holdsTasks?: true;
+  /** What can be done to a sandbox as a whole; left out where it is no more than its processes. */
+  readonly whole?: WholeSandbox;
   /** What there is to know of a sandbox that runs beside what the framework tells: for `crictl inspectp`. */
   describe?(sandbox: Sandbox): JsonObject;
+  /** For Prometheus, beside the framework's own. */
+  readonly metrics?: readonly SandboxerMetric[];
   /** Called first, once the state folder is this process's own: removes what an earlier one has left half made there. */
   tidy?(): void;
   /** Checks the runtime options, before anything is made. INVALID_ARGUMENT, naming what is wrong. */
@@ -55,6 +61,17 @@ export interface Sandboxer {
   stop(sandbox: Sandbox, timeoutMs: number): Promise<void>;
   /** Removes everything of the sandbox's own, finished or half made. Harmless if it is gone. */
   remove(sandbox: Sandbox): Promise<void>;
+  /** Runs a process in the sandbox's machine, outside of its tasks. Left out where sandboxes are no machines. */
+  execInMachine?(sandbox: Sandbox, command: MachineCommand): Promise<MachineProcess>;
+}
+
+/** Called for a sandbox that runs, with nothing else being done to it. */
+export interface WholeSandbox {
+  /** Nothing of it runs when this has answered. Harmless where that is so already. */
+  pause(sandbox: Sandbox): Promise<void>;
+  resume(sandbox: Sandbox): Promise<void>;
+  /** New limits (OCI `linux.resources`) for all of it together. */
+  update(sandbox: Sandbox, resources: JsonObject): Promise<void>;
 }
 
 export interface Platform {
@@ -72,6 +89,8 @@ export interface SandboxRequest {
   readonly netnsPath: string;
   /** "" if the sandboxer is to start a monitor itself. */
   readonly monitorAddress: string;
+  /** The gRPC socket of the containerd whose sandbox it is; "" if the caller did not say. */
+  readonly containerdAddress: string;
   /** The sandbox is for one container that came without a pod. */
   readonly lone: boolean;
   /** The pod's CRI config, where the sandbox is to be made from it. */

@@ -97,7 +97,7 @@ async function serve<C extends ConfigDefaults<C>>(program: SandboxerProgram<C>, 
   );
   if (flags.metricsAddress !== undefined) {
     const { serveMetrics } = await import("../metrics/serve-metrics.ts");
-    await serveMetrics(flags.metricsAddress, domain.registry, log);
+    await serveMetrics(flags.metricsAddress, domain.registry, sandboxer, log);
   }
   const listener = await listenOnUnixSocket(flags.listen, front);
 

@@ -49,6 +49,7 @@ export function grpcController(domain: Domain, socket: string, log: Logger): Unt
         rootfs: request.rootfs.map(toMount),
         netnsPath: request.netnsPath,
         monitorAddress: "",
+        containerdAddress: "",
         lone: false,
         ...toSandboxOptions(request.options),
       });

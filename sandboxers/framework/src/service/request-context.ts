@@ -9,6 +9,8 @@ export interface RequestContext {
   readonly sandboxId: string;
   /** "" if the caller brought no monitor. */
   readonly monitorAddress: string;
+  /** The socket of the containerd whose pod it is; "" if the caller did not say. */
+  readonly containerdAddress: string;
   readonly lone: boolean;
   /** The shim's `delete` command asks: the pod's shim is dead, and what is left shall go. */
   readonly cleanup: boolean;
@@ -22,6 +24,7 @@ const TIMEOUT_MAX_MS = 0x7fff_ffff;
 const NAMESPACE = "containerd-namespace-ttrpc";
 const SANDBOX_ID = "kuasar-sandbox-id";
 const MONITOR_ADDRESS = "kuasar-monitor-address";
+const CONTAINERD_ADDRESS = "kuasar-containerd-address";
 const CLEANUP = "kuasar-cleanup";
 const LONE_CONTAINER = "kuasar-lone-container";
 
@@ -40,6 +43,7 @@ export function requestContext({ metadata, deadline }: CallContext): RequestCont
     namespace,
     sandboxId,
     monitorAddress: first(metadata, MONITOR_ADDRESS),
+    containerdAddress: first(metadata, CONTAINERD_ADDRESS),
     lone: first(metadata, LONE_CONTAINER) === "1",
     cleanup: first(metadata, CLEANUP) === "1",
     timeoutMs: deadline === undefined ? 0 : Math.min(Math.max(1, Math.ceil(deadline - Date.now())), TIMEOUT_MAX_MS),

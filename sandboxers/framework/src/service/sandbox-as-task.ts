@@ -2,7 +2,6 @@ import { cgroupPathsOf, sameCgroups } from "../cgroup/cgroup-paths.ts";
 import { cgroupMembers } from "../cgroup/members.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { SandboxRegistry } from "../sandbox/sandbox-registry.ts";
-import type { VisibleState } from "../task/task-state.ts";
 import type { RequestContext } from "./request-context.ts";
 
 /**
@@ -14,13 +13,9 @@ export function sandboxAsTask(registry: SandboxRegistry, context: RequestContext
   return sandbox === undefined || sandbox.record.lone || sandbox.tasks.has(id) ? undefined : sandbox;
 }
 
-export function sandboxTaskState({ record }: Sandbox): VisibleState {
-  return record.state === "ready" ? "running" : record.state === "stopped" ? "stopped" : "created";
-}
-
 /** The processes in the sandbox's own cgroup; its process alone if it has no cgroup of its own. */
 export function sandboxPids({ record: { pid, state } }: Sandbox): number[] {
-  if (pid === 0 || state !== "ready") {
+  if (pid === 0 || (state !== "ready" && state !== "paused")) {
     return [];
   }
   const paths = cgroupPathsOf(pid);

@@ -29,6 +29,7 @@ export function ttrpcSandboxService(
         rootfs: request.rootfs.map(toMount),
         netnsPath: request.netnsPath,
         monitorAddress: context.monitorAddress,
+        containerdAddress: context.containerdAddress,
         lone: context.lone,
         ...toSandboxOptions(request.options),
       });

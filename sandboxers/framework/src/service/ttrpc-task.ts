@@ -6,6 +6,7 @@ import { quote } from "../identifier/identifier.ts";
 import type { Logger } from "../log/logger.ts";
 import type { SandboxLifecycle } from "../sandbox/sandbox-lifecycle.ts";
 import type { SandboxRegistry } from "../sandbox/sandbox-registry.ts";
+import { taskState } from "../sandbox/sandbox-state.ts";
 import { isJsonObject, type JsonObject } from "../store/json.ts";
 import type { ExecLifecycle } from "../task/exec-lifecycle.ts";
 import type { TaskControl } from "../task/task-control.ts";
@@ -15,7 +16,7 @@ import { checkpointRequest } from "./checkpoint-request.ts";
 import { sandboxForTask, sandboxOfTask } from "./find-sandbox.ts";
 import { packMetrics } from "./metrics-any.ts";
 import { requestContext } from "./request-context.ts";
-import { sandboxAsTask, sandboxPids, sandboxTaskState } from "./sandbox-as-task.ts";
+import { sandboxAsTask, sandboxPids } from "./sandbox-as-task.ts";
 import type { SandboxMetrics } from "./sandbox-metrics.ts";
 import { answering } from "./wire-error.ts";
 import { toMount, toTypedBytes } from "./wire-request.ts";
@@ -104,7 +105,7 @@ export function ttrpcTaskService(
       const pause = sandboxAsTask(registry, context, id);
       if (pause !== undefined) {
         const { bundle, pid, exit } = pause.record;
-        const status = STATUS[sandboxTaskState(pause)];
+        const status = STATUS[taskState(pause.record.state)];
         return { id, bundle, pid, status, ...NO_IO, exitStatus: exit?.status ?? 0, exitedAt: exit?.at, execId: "" };
       }
       const { bundle, pid, state, io, exit } = queries.state(sandboxOfTask(registry, context, id), id, execId);
@@ -132,13 +133,21 @@ export function ttrpcTaskService(
 
     pause: answer(async ({ id }, call) => {
       const context = requestContext(call);
-      await control.pause(sandboxOfTask(registry, context, id), id, context.timeoutMs);
+      if (sandboxAsTask(registry, context, id) !== undefined) {
+        await sandboxes.pause(context.namespace, id);
+      } else {
+        await control.pause(sandboxOfTask(registry, context, id), id, context.timeoutMs);
+      }
       return {};
     }),
 
     resume: answer(async ({ id }, call) => {
       const context = requestContext(call);
-      await control.resume(sandboxOfTask(registry, context, id), id, context.timeoutMs);
+      if (sandboxAsTask(registry, context, id) !== undefined) {
+        await sandboxes.resume(context.namespace, id);
+      } else {
+        await control.resume(sandboxOfTask(registry, context, id), id, context.timeoutMs);
+      }
       return {};
     }),
 
@@ -175,8 +184,12 @@ export function ttrpcTaskService(
 
     update: answer(async ({ id, resources }, call) => {
       const context = requestContext(call);
-      const sandbox = sandboxOfTask(registry, context, id);
-      await control.update(sandbox, id, toResources(id, resources?.value), context.timeoutMs);
+      const wanted = toResources(id, resources?.value);
+      if (sandboxAsTask(registry, context, id) !== undefined) {
+        await sandboxes.update(context.namespace, id, wanted);
+      } else {
+        await control.update(sandboxOfTask(registry, context, id), id, wanted, context.timeoutMs);
+      }
       return {};
     }),
 

@@ -20,6 +20,23 @@ export function answering(
   };
 }
 
+/** The same for a method that answers with a stream. */
+export function answeringStream(
+  log: Logger,
+): <I, O>(
+  handler: (request: I, call: CallContext) => AsyncIterable<O>,
+) => (request: I, call: CallContext) => AsyncIterable<O> {
+  return (handler) =>
+    async function* (request, call) {
+      const began = performance.now();
+      try {
+        yield* handler(request, call);
+      } catch (error) {
+        throw toStatus(error, call.method, elapsed(began), log);
+      }
+    };
+}
+
 function toStatus(error: unknown, method: string, ms: number, log: Logger): StatusError {
   if (error instanceof SandboxError) {
     log.info({ method, ms, code: error.code, err: error.message }, "refused");

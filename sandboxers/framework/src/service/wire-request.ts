@@ -53,7 +53,10 @@ function toPodConfig(bytes: Uint8Array): PodConfig {
   const { network, pid, ipc, usernsOptions } = security?.namespaceOptions ?? {};
   const { NODE, POD } = runtime.v1.NamespaceMode;
   const dns = config.dnsConfig;
+  const resources = config.linux?.resources;
   return {
+    name: config.metadata?.name ?? "",
+    namespace: config.metadata?.namespace ?? "",
     hostname: config.hostname,
     ...(dns && { dns: { servers: dns.servers, searches: dns.searches, options: dns.options } }),
     cgroupParent: config.linux?.cgroupParent ?? "",
@@ -65,5 +68,12 @@ function toPodConfig(bytes: Uint8Array): PodConfig {
     ...(security?.runAsUser && { runAsUser: security.runAsUser.value }),
     ...(security?.runAsGroup && { runAsGroup: security.runAsGroup.value }),
     supplementalGroups: security?.supplementalGroups ?? [],
+    ...(resources && {
+      resources: {
+        cpuPeriod: resources.cpuPeriod,
+        cpuQuota: resources.cpuQuota,
+        memoryLimitBytes: resources.memoryLimitInBytes,
+      },
+    }),
   };
 }

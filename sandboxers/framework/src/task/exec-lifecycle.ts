@@ -82,7 +82,8 @@ export function createExecLifecycle(engine: TaskEngine, lock: KeyedLock, exits: 
       if (task.hasExec(execId)) {
         throw alreadyExists(`id ${execId}`);
       }
-      checkTaskVerb(taskId, task.record.state, "exec");
+      // What stands still as a whole stands still in each of its parts.
+      checkTaskVerb(taskId, sandbox.record.state === "paused" ? "paused" : task.record.state, "exec");
       checkProcess(spec);
       task.addExec({ id: execId, state: "created", io, pid: 0, startTime: 0, spec });
     },

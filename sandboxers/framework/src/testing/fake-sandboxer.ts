@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ErrorCode, errorText, invalidArgument, isCode, notFound } from "../error/sandbox-error.ts";
+import { ErrorCode, errorText, invalidArgument, isCode, notFound, unavailable } from "../error/sandbox-error.ts";
 import type { SpawnRequest } from "../monitor/monitor.ts";
 import { goPlatform } from "../sandbox/platform.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
-import type { Sandboxer } from "../sandbox/sandboxer.ts";
+import type { Sandboxer, WholeSandbox } from "../sandbox/sandboxer.ts";
 import type { Task } from "../task/task.ts";
 import { processKey } from "../task/task-record.ts";
 
@@ -13,6 +13,8 @@ const SIGKILL = 9;
 export interface FakeSandboxer extends Sandboxer {
   readonly created: string[];
   readonly discarded: string[];
+  /** What was done to sandboxes as a whole: "pause pod". "pause" fails for one that is called "restless". */
+  readonly whole: WholeSandbox & { readonly done: string[] };
   /** A test may have it undo what a former process of it was starting. */
   undoStart?: (sandbox: Sandbox) => Promise<void>;
   interruptStart?: (sandbox: Sandbox) => void;
@@ -23,6 +25,7 @@ export interface FakeSandboxer extends Sandboxer {
 /** For tests only: sandboxes and tasks that are plain processes, `command` in the bundle telling which. */
 export function createFakeSandboxer(): FakeSandboxer {
   const created: string[] = [];
+  const done: string[] = [];
   const discarded: string[] = [];
 
   async function end(sandbox: Sandbox, key: string): Promise<void> {
@@ -43,6 +46,21 @@ export function createFakeSandboxer(): FakeSandboxer {
     created,
     discarded,
     kind: "fake",
+    whole: {
+      done,
+      async pause({ id }) {
+        done.push(`pause ${id}`);
+        if (id === "restless") {
+          throw unavailable("it does not stand still");
+        }
+      },
+      async resume({ id }) {
+        done.push(`resume ${id}`);
+      },
+      async update({ id }, resources) {
+        done.push(`update ${id} ${JSON.stringify(resources)}`);
+      },
+    },
     platform: goPlatform(),
     parseOptions(options) {
       if (options?.typeUrl === "bad") {

@@ -64,6 +64,7 @@ export async function createNodeFixture(): Promise<NodeFixture> {
       rootfs: [],
       netnsPath: "",
       monitorAddress: monitor.address,
+      containerdAddress: "",
       lone: false,
       ...change,
     }),

@@ -1,13 +1,16 @@
 import { makeFolders, readTextIfThere } from "@kuasar/shim/platform/files";
-import { link, loadModule, raiseLimits } from "guest";
+import { link, loadModule, raiseLimits, removePath } from "guest";
 import * as sys from "sys";
 import { expectMemory } from "./online.ts";
 
 /** Where the initial ramdisk has everything but this program's start: it becomes the root. */
 const NEW_ROOT = "/sysroot";
+const OCI_RUNTIME = "/bin/oci-runtime";
+const MS_RDONLY = 1;
 const MS_NOSUID = 2;
 const MS_NODEV = 4;
 const MS_NOEXEC = 8;
+const MS_REMOUNT = 32;
 const MS_BIND = 4096;
 const MS_MOVE = 8192;
 const MS_REC = 16384;
@@ -55,8 +58,24 @@ export function boot(): void {
   ] as const) {
     link(target, path);
   }
+  protectRuntime();
   sys.mount("", "/", "", MS_REC | MS_SHARED, "");
-  for (const path of (readTextIfThere("/lib/modules/order") ?? "").split("\n")) if (path) loadModule(path);
+  loadModules();
+}
+
+/** OCI runtimes make a copy of themselves at each call, against containers that write to it, unless nobody can. */
+function protectRuntime(): void {
+  sys.mount(OCI_RUNTIME, OCI_RUNTIME, "", MS_BIND, "");
+  sys.mount("", OCI_RUNTIME, "", MS_BIND | MS_REMOUNT | MS_RDONLY, "");
+}
+
+/** What has been loaded need not stay in the ramdisk, which is memory. */
+function loadModules(): void {
+  for (const path of (readTextIfThere("/lib/modules/order") ?? "").split("\n")) {
+    if (path === "") continue;
+    loadModule(path);
+    removePath(path);
+  }
 }
 
 /**

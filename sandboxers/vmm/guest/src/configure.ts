@@ -19,7 +19,7 @@ export function configure(request: Request): void {
   if (now) step("the clock", () => setClock(now.seconds, now.nanos));
   if (request.hostname) step("hostname", () => sys.setHostname(request.hostname));
   if (request.domainname) step("domainname", () => sys.setDomainname(request.domainname));
-  step("network", () => configureNetwork(request.interfaces, request.routes));
+  step("network", () => configureNetwork(request));
   for (const [name, value] of Object.entries(request.sysctls)) {
     step(`sysctl ${name}`, () => writeKernelFile(`/proc/sys/${name.replaceAll(".", "/")}`, value));
   }

@@ -7,7 +7,8 @@ import { inRuncWords } from "./runtime-words.ts";
 
 const BUNDLES = "/run/kuasar/bundles";
 const ROOT = "/run/kuasar/runtime";
-const PROGRAM = "/bin/crun";
+/** runc or crun, whichever the guest image was made with. */
+const PROGRAM = "/bin/oci-runtime";
 const ENVIRONMENT = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"];
 const DELETE_TIMEOUT_MS = 30_000;
 const KILL_TIMEOUT_MS = 10_000;

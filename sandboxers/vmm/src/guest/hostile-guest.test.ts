@@ -74,7 +74,10 @@ describe("a hostile guest", () => {
     const told: string[] = [];
     const note = (_: object, text: string) => void told.push(text);
     const log = { ...silentLogger, warn: note, info: note };
-    const liveness = watchLiveness({ id: "pod" } as Sandbox, guest, log, { periodMs: 10, patienceMs: 50 });
+    const liveness = watchLiveness({ id: "pod", record: { state: "ready" } } as unknown as Sandbox, guest, log, {
+      periodMs: 10,
+      patienceMs: 50,
+    });
     const until = async (when: () => boolean) => {
       while (!when()) await sleep(5);
     };

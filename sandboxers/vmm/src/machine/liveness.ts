@@ -27,6 +27,10 @@ export function watchLiveness(sandbox: Sandbox, guest: Guest, log: Logger, times
   let timer: NodeJS.Timeout;
 
   async function look(): Promise<void> {
+    if (sandbox.record.state === "paused") {
+      heardAt = Date.now();
+      return;
+    }
     try {
       await guest.ping(times.patienceMs);
       heardAt = Date.now();

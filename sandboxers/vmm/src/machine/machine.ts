@@ -46,7 +46,7 @@ export function createMachines(log: Logger): Machines {
       dying: new Set<string>(),
       failedDeletes: new Map<string, number>(),
       liveness: watchLiveness(sandbox, guest, log),
-      leaveClock: keepClock(guest, log),
+      leaveClock: keepClock(sandbox, guest, log),
     };
     machines.set(key, machine);
     return machine;

@@ -1,15 +1,17 @@
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import type { Monitor, Namespace } from "@kuasar/framework/monitor/monitor";
 import type { VmmConfig } from "../config.ts";
 import { type ConfigureRequest, connectGuest, type Guest } from "../guest/guest.ts";
 import type { AgentAddress, Hypervisor } from "../hypervisor/hypervisor.ts";
 import { joinPodNetwork, NO_NETWORK } from "../network/pod-network.ts";
 import { startVirtiofsd } from "../share/virtiofsd.ts";
+import type { Size } from "../size/pod-size.ts";
 import { GUEST_SHARE, SHARE_TAG } from "../task/guest-spec.ts";
 import { awaitBoot, type BootLimits, notWanted } from "./await-boot.ts";
 import { requireFile } from "./guest-image.ts";
+import { printableLines } from "./last-lines.ts";
 import { HYPERVISOR_KEY } from "./machine-end.ts";
+import { shareSocket } from "./machine-folder.ts";
 import { consoleLog, hypervisorLog, KEPT_BYTES, virtiofsdLog } from "./post-mortem.ts";
 
 const SHM_BYTES = 64 * 1024 * 1024;
@@ -18,19 +20,26 @@ const SHM_BYTES = 64 * 1024 * 1024;
 export interface MachineRequest {
   readonly name: string;
   readonly directory: string;
+  /** The folder of the host that it sees. */
   readonly share: string;
   /** "" for a machine without a network. */
   readonly netns: string;
   readonly hostname: string;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly cgroupProcs: readonly string[];
+  readonly size: Size;
 }
 
 export interface StartedMachine {
   /** Of the hypervisor, in the host's pid namespace. */
   readonly pid: number;
   readonly agent: AgentAddress;
+  readonly channel: string;
   readonly guest: Guest;
+  /** As the guest says, one printable line. */
+  readonly kernel: string;
+  /** What of the pod's network the machine does not get. */
+  readonly leftOut: readonly string[];
 }
 
 /**
@@ -43,15 +52,14 @@ export async function startMachine(
   config: VmmConfig,
   request: MachineRequest,
   limits: BootLimits,
-  started: (machine: Omit<StartedMachine, "guest">) => void,
+  started: (machine: Omit<StartedMachine, "guest" | "kernel" | "leftOut">) => void,
 ): Promise<StartedMachine> {
   const { directory, share, netns, cgroupProcs } = request;
   hypervisor.capabilities();
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  mkdirSync(share, { recursive: true, mode: 0o711 });
-  const socket = join(directory, "share.sock");
+  const socket = shareSocket(directory);
   const [network] = await both(
-    netns === "" ? Promise.resolve(NO_NETWORK) : joinPodNetwork(monitor, netns),
+    netns === "" ? Promise.resolve(NO_NETWORK) : joinPodNetwork(monitor, netns, directory),
     startVirtiofsd(monitor, {
       program: config.virtiofs_daemon_path,
       cache: config.virtiofs_cache,
@@ -70,8 +78,7 @@ export async function startMachine(
     kernel: requireFile(config.kernel_path, "kernel_path"),
     initrd: requireFile(config.initrd_path, "initrd_path"),
     kernelParameters: config.kernel_params.split(" ").filter((word) => word !== ""),
-    vcpus: config.vcpus,
-    memoryMiB: config.memory_in_mb,
+    ...request.size,
     interfaces: network.taps,
     shares: [{ tag: SHARE_TAG, socket }],
     drives: [],
@@ -102,23 +109,25 @@ export async function startMachine(
     emptyRoot: false,
     parentDeathSignal: 9,
   });
-  started({ pid, agent: launch.agent });
+  const { agent, channel } = launch;
+  started({ pid, agent, channel });
   const guest = connectGuest(launch.agent);
   const setUp: ConfigureRequest = {
     hostname: request.hostname,
     sysctls: request.sysctls,
     interfaces: [...network.interfaces].map((one) => ({ ...one, addresses: [...one.addresses] })),
     routes: [...network.routes],
+    neighbours: [...network.neighbours],
     shares: [{ tag: SHARE_TAG, path: GUEST_SHARE, type: "virtiofs", options: [] }],
     shmBytes: SHM_BYTES,
   };
   try {
-    await awaitBoot(monitor, guest.configure(setUp, limits.timeoutMs), limits, directory);
+    const { kernel } = await awaitBoot(monitor, guest.configure(setUp, limits.timeoutMs), limits, directory);
+    return { pid, agent, channel, guest, kernel: printableLines(kernel)[0] ?? "", leftOut: network.leftOut };
   } catch (error) {
     guest.close();
     throw error;
   }
-  return { pid, agent: launch.agent, guest };
 }
 
 /** Both, or the first's error once both have come to an end: what is half made can be undone then. */

@@ -1,137 +1,73 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { failedPrecondition } from "@kuasar/framework/error/sandbox-error";
 import type { Monitor } from "@kuasar/framework/monitor/monitor";
 import { findProgram } from "@kuasar/framework/proc/find-program";
 import type { TapInterface } from "../hypervisor/hypervisor.ts";
+import { type NetworkPlan, planNetwork, QUESTIONS } from "./namespace-state.ts";
 
-/** What CNI has made in the pod's network namespace, for the machine to have the same. */
-export interface PodNetwork {
+export interface PodNetwork extends NetworkPlan {
   readonly taps: readonly TapInterface[];
-  readonly interfaces: readonly GuestInterface[];
-  readonly routes: readonly GuestRoute[];
 }
 
-export interface GuestInterface {
-  readonly name: string;
-  readonly mac: string;
-  readonly mtu: number;
-  readonly addresses: readonly string[];
-}
-
-export interface GuestRoute {
-  readonly destination: string;
-  readonly gateway: string;
-  readonly interface: string;
-  readonly metric: number;
-  readonly ipv6: boolean;
-}
-
-export const NO_NETWORK: PodNetwork = { taps: [], interfaces: [], routes: [] };
+export const NO_NETWORK: PodNetwork = { taps: [], interfaces: [], routes: [], neighbours: [], leftOut: [] };
 
 const TIMEOUT_MS = 10_000;
+/** As much as a monitor keeps of a command's output. */
+const ANSWER_MOST_BYTES = 64 * 1024;
 const TAP = "kuasar-tap";
+/** The classifier that every kernel has; it takes each packet, whatever its protocol. */
+const EVERY_PACKET = "protocol all prio 1 u32 match u8 0 0";
 
 /**
  * Gives each of the namespace's interfaces a tap device, and sends whatever comes in at one out of the other: the machine
  * behind the tap then is what the interface was, with its addresses. They go with the namespace.
+ * @param directory for the programs' inputs: each program is run once
  */
-export async function joinPodNetwork(monitor: Monitor, netns: string): Promise<PodNetwork> {
-  const network = inNamespace(monitor, netns);
-  const [links, routes4, routes6] = await Promise.all([
-    network.json<Link[]>("ip", ["-json", "address", "show"]),
-    network.json<Route[]>("ip", ["-json", "-4", "route", "show"]),
-    network.json<Route[]>("ip", ["-json", "-6", "route", "show"]),
-  ]);
-  const carriers = links.filter(({ link_type, flags }) => link_type === "ether" && flags.includes("UP"));
-  const taps = carriers.map(({ address }, i) => ({ tap: `${TAP}${i}`, mac: address }));
-  for (const [i, { ifname, mtu }] of carriers.entries()) await bridge(network, ifname, `${TAP}${i}`, mtu);
-  const known = new Set(carriers.map(({ ifname }) => ifname));
-  return {
-    taps,
-    interfaces: carriers.map(({ ifname, address, mtu, addr_info }) => ({
-      name: ifname,
-      mac: address,
-      mtu,
-      addresses: addr_info
-        .filter(({ scope }) => scope === "global")
-        .map(({ local, prefixlen }) => `${local}/${prefixlen}`),
-    })),
-    routes: [
-      ...routes4.map((route) => guestRoute(route, false)),
-      ...routes6.map((route) => guestRoute(route, true)),
-    ].filter((route) => known.has(route.interface)),
-  };
+export async function joinPodNetwork(monitor: Monitor, netns: string, directory: string): Promise<PodNetwork> {
+  const run = inNamespace(monitor, netns, directory);
+  const plan = planNetwork(await run("ip", ["-json", "-details"], QUESTIONS));
+  const taps = plan.interfaces.map(({ mac }, i) => ({ tap: `${TAP}${i}`, mac }));
+  if (taps.length === 0) return { ...plan, taps };
+  await run(
+    "ip",
+    [],
+    plan.interfaces.flatMap(({ mtu }, i) => [
+      `tuntap add dev ${TAP}${i} mode tap`,
+      `link set dev ${TAP}${i} mtu ${mtu} up`,
+    ]),
+  );
+  await run(
+    "tc",
+    [],
+    plan.interfaces.flatMap(({ name }, i) => [...redirect(name, `${TAP}${i}`), ...redirect(`${TAP}${i}`, name)]),
+  );
+  return { ...plan, taps };
 }
 
-interface Link {
-  readonly ifname: string;
-  readonly link_type: string;
-  readonly address: string;
-  readonly mtu: number;
-  readonly flags: readonly string[];
-  readonly addr_info: ReadonlyArray<{ readonly local: string; readonly prefixlen: number; readonly scope: string }>;
-}
+const redirect = (from: string, to: string) => [
+  `qdisc add dev ${from} ingress`,
+  `filter add dev ${from} parent ffff: ${EVERY_PACKET} action mirred egress redirect dev ${to}`,
+];
 
-interface Route {
-  readonly dst: string;
-  readonly gateway?: string;
-  readonly dev: string;
-  readonly metric?: number;
-  readonly protocol?: string;
-}
+type RunBatch = (program: string, flags: readonly string[], lines: readonly string[]) => Promise<string>;
 
-/** The kernel makes its own routes (to a link's own prefix, fe80::/64) again in the guest. */
-const guestRoute = ({ dst, gateway, dev, metric, protocol }: Route, ipv6: boolean): GuestRoute => ({
-  destination: dst === "default" ? "" : dst,
-  gateway: gateway ?? "",
-  interface: protocol === "kernel" ? "" : dev,
-  metric: metric ?? 0,
-  ipv6,
-});
-
-interface NamespaceTools {
-  run(program: string, args: readonly string[]): Promise<string>;
-  json<T>(program: string, args: readonly string[]): Promise<T>;
-}
-
-async function bridge(network: NamespaceTools, name: string, tap: string, mtu: number): Promise<void> {
-  await network.run("ip", ["tuntap", "add", "dev", tap, "mode", "tap"]);
-  await network.run("ip", ["link", "set", "dev", tap, "mtu", String(mtu), "up"]);
-  for (const [from, to] of [
-    [name, tap],
-    [tap, name],
-  ] as const) {
-    await network.run("tc", ["qdisc", "add", "dev", from, "ingress"]);
-    // The classifier that every kernel has; it takes each packet, whatever its protocol.
-    const match = ["protocol", "all", "prio", "1", "u32", "match", "u8", "0", "0"];
-    await network.run("tc", [
-      "filter",
-      "add",
-      "dev",
-      from,
-      "parent",
-      "ffff:",
-      ...match,
-      "action",
-      "mirred",
-      "egress",
-      "redirect",
-      "dev",
-      to,
-    ]);
-  }
-}
-
-function inNamespace(monitor: Monitor, netns: string): NamespaceTools {
+/** Runs a program of iproute2 over many commands; of the first that fails it is told what was said. */
+function inNamespace(monitor: Monitor, netns: string, directory: string): RunBatch {
   const nsenter = requireProgram("nsenter");
-  const run = async (name: string, args: readonly string[]) => {
-    const argv = [nsenter, `--net=${netns}`, requireProgram(name), ...args];
+  return async (name, flags, lines) => {
+    const input = join(directory, `${name}.batch`);
+    writeFileSync(input, `${lines.join("\n")}\n`, { mode: 0o600 });
+    const argv = [nsenter, `--net=${netns}`, requireProgram(name), ...flags, "-batch", input];
     const { exitStatus, stdout, stderr } = await monitor.run({ argv, env: [], cwd: "/", timeoutMs: TIMEOUT_MS });
-    if (exitStatus !== 0) {
-      throw failedPrecondition(`${name} ${args.join(" ")} in ${netns}: ${Buffer.from(stderr).toString().trim()}`);
+    if (exitStatus === 0) {
+      if (stdout.length < ANSWER_MOST_BYTES) return Buffer.from(stdout).toString();
+      throw failedPrecondition(`the network of ${netns} takes more than ${ANSWER_MOST_BYTES} bytes to describe`);
     }
-    return Buffer.from(stdout).toString();
+    const said = Buffer.from(stderr).toString().trim();
+    const line = Number(/:(\d+)\s*$/.exec(said)?.[1]);
+    throw failedPrecondition(`${name} ${lines[line - 1] ?? ""} in ${netns}: ${said}`);
   };
-  return { run, json: async (name, args) => JSON.parse((await run(name, args)) || "[]") };
 }
 
 function requireProgram(name: string): string {

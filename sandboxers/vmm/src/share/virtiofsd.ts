@@ -1,12 +1,12 @@
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { failedPrecondition, unavailable } from "@kuasar/framework/error/sandbox-error";
 import type { Monitor } from "@kuasar/framework/monitor/monitor";
 import { findProgram } from "@kuasar/framework/proc/find-program";
 
 export const VIRTIOFSD_KEY = "virtiofsd";
-/** Debian 13's and Debian 12's. */
-const PLACES = ["virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"];
+/** Where the program may be: Debian 13's and Debian 12's. */
+export const VIRTIOFSD_PLACES = ["virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"];
 const READY_MS = 5_000;
 const POLL_MS = 2;
 
@@ -29,7 +29,7 @@ export async function startVirtiofsd(
   monitor: Monitor,
   { program, cache, extraArguments, socket, folder, log, keptBytes, cgroupProcs }: VirtiofsdOptions,
 ): Promise<void> {
-  const found = (program === "" ? PLACES : [program])
+  const found = (program === "" ? VIRTIOFSD_PLACES : [program])
     .map((name) => findProgram(name))
     .find((path) => path !== undefined);
   if (found === undefined)
@@ -64,6 +64,14 @@ export async function startVirtiofsd(
   }
 }
 
+/**
+ * QEMU's own leaves a file that it has locked meanwhile, whatever ends it, named after its socket (fv_socket_lock in
+ * tools/virtiofsd/fuse_virtio.c of QEMU 7.2).
+ */
+export function forgetVirtiofsd(socket: string): void {
+  rmSync(`/var/run/virtiofsd/${socket.replaceAll("/", ".")}.pid`, { force: true });
+}
+
 /** QEMU's own of before 8.0, and the one that is a project of its own since. */
 function arguments_(program: string, socket: string, folder: string, cache: string): string[] {
   // Upstream's file has had both words for it.
@@ -75,7 +83,7 @@ function arguments_(program: string, socket: string, folder: string, cache: stri
         "-o",
         `source=${folder}`,
         "-o",
-        `sandbox=chroot,cache=${none ? "none" : cache},xattr`,
+        `sandbox=chroot,cache=${none ? "none" : cache},xattr,announce_submounts`,
       ]
     : [
         `--socket-path=${socket}`,

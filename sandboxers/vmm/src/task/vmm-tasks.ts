@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { metricsV2 } from "@kuasar/framework/cgroup/stats-v2";
 import {
   ErrorCode,
   errorText,
+  failedPrecondition,
   invalidArgument,
   isCode,
   notFound,
@@ -24,13 +24,14 @@ import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import type { Task } from "@kuasar/framework/task/task";
 import type { TaskEngine } from "@kuasar/framework/task/task-engine";
 import { processKey, type TaskIo } from "@kuasar/framework/task/task-record";
+import type { Guest } from "../guest/guest.ts";
 import { createGuestRuntime } from "../guest/guest-runtime.ts";
 import { plausibleExit } from "../guest/plausible-exit.ts";
 import type { Machines } from "../machine/machine.ts";
 import { machineFolder } from "../machine/machine-folder.ts";
-import { shareFolder } from "../share/share-folder.ts";
+import { leaveShare, mountInShare, shareOf } from "../share/share-folder.ts";
 import { guestResources } from "./guest-resources.ts";
-import { bindMount, cgroupOf, guestProcess, guestSpec } from "./guest-spec.ts";
+import { bindMount, cgroupOf, guestProcess, guestSpec, ROOTFS } from "./guest-spec.ts";
 import { killInit } from "./kill-init.ts";
 import { joinedPidNamespace, pidSharingOf } from "./pid-namespace.ts";
 import { forgetProgress, type StdioPump, startStdioPump } from "./stdio-pump.ts";
@@ -57,7 +58,13 @@ const CGROUP_FILES = [
 
 /** Tasks as containers of the OCI runtime in the pod's machine. */
 export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
-  const guestOf = (sandbox: Sandbox) => machines.of(sandbox).guest;
+  /** FAILED_PRECONDITION of a machine that is paused: it would not answer. */
+  function guestOf(sandbox: Sandbox): Guest {
+    if (sandbox.record.state === "paused") {
+      throw failedPrecondition(`sandbox ${sandbox.id} is paused: its machine must go on first`);
+    }
+    return machines.of(sandbox).guest;
+  }
   const runtimeOf = (sandbox: Sandbox) => createGuestRuntime(guestOf(sandbox));
 
   /** The one that copies, or a new one, which goes on where that of an earlier process of this sandboxer was. */
@@ -70,7 +77,7 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
 
   /** Has the guest make a process's stdio, and copies between it and the host's. */
   async function openStdio(sandbox: Sandbox, key: string, io: TaskIo): Promise<Stdio> {
-    const { guest } = machines.of(sandbox);
+    const guest = guestOf(sandbox);
     const wanted = { stdin: io.stdin !== "", stdout: io.stdout !== "", stderr: io.stderr !== "" && !io.terminal };
     const fifos = [io.stdin, io.stdout, io.terminal ? "" : io.stderr].filter((path) => path !== "");
     const paths = await anew(
@@ -130,12 +137,7 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
     await unshare(sandbox, task);
   }
 
-  async function unshare(sandbox: Sandbox, task: Task): Promise<void> {
-    const folder = join(shareFolder(sandbox), task.id);
-    await sandbox.monitor.unmount(join(folder, "rootfs"));
-    for (const name of (task.record.engine.binds ?? []) as string[]) await sandbox.monitor.unmount(join(folder, name));
-    await rm(folder, { recursive: true, force: true });
-  }
+  const unshare = (sandbox: Sandbox, task: Task) => leaveShare(shareOf(sandbox), sandbox.monitor, task.id);
 
   const engine: TaskEngine = {
     async create(sandbox, task, request, timeoutMs) {
@@ -148,18 +150,12 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
       if (container.dropped.length > 0) {
         log.info({ sandbox: sandbox.id, task: task.id, dropped: container.dropped }, "not in a virtual machine");
       }
-      task.update({
-        engine: { ...task.record.engine, pidSharing, binds: container.binds.map(({ name }) => name) },
-      });
-      const folder = join(shareFolder(sandbox), task.id);
-      const rootfs = join(folder, "rootfs");
-      mkdirSync(rootfs, { recursive: true, mode: 0o711 });
-      await sandbox.monitor.mount(rootMounts(task, spec, request.rootfs), rootfs);
+      task.update({ engine: { ...task.record.engine, pidSharing } });
+      const mount = (name: string, mounts: readonly Mount[], isFolder: boolean) =>
+        mountInShare(shareOf(sandbox), sandbox.monitor, task.id, name, mounts, isFolder);
+      await mount(ROOTFS, rootMounts(task, spec, request.rootfs), true);
       for (const bind of container.binds) {
-        const target = join(folder, bind.name);
-        if (statSync(bind.source).isDirectory()) mkdirSync(target, { mode: 0o711 });
-        else writeFileSync(target, "", { mode: 0o600 });
-        await sandbox.monitor.mount([bindMount(bind)], target);
+        await mount(bind.name, [bindMount(bind)], statSync(bind.source).isDirectory());
       }
       const stdio = await openStdio(sandbox, task.id, request.io);
       await runtimeOf(sandbox).create(task.id, container.spec, stdio, timeoutMs);
@@ -229,7 +225,7 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
       const io = execId === "" ? task.record.io : task.exec(execId).io;
       try {
         const pump = pumpOf(sandbox, key, io);
-        const guest = guestOf(sandbox);
+        const { guest } = machines.of(sandbox);
         const told = execId === "" && tellOom(guest, sandbox.monitor, task.id, cgroupOf(task.id), log);
         const { exit } = await guest.processes.wait(key);
         pump.ending();

@@ -1,10 +1,17 @@
-import { errorText, failedPrecondition, invalidArgument, notFound } from "@kuasar/framework/error/sandbox-error";
+import {
+  errorText,
+  failedPrecondition,
+  invalidArgument,
+  notFound,
+  SandboxError,
+} from "@kuasar/framework/error/sandbox-error";
 import { quote } from "@kuasar/framework/identifier/identifier";
 import type { Logger } from "@kuasar/framework/log/logger";
 import type { Mount } from "@kuasar/framework/monitor/monitor";
 import type { OciSpec } from "@kuasar/framework/oci/spec";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import type { Task } from "@kuasar/framework/task/task";
+import type { ImageModule, ImageModules } from "../artifact/image-modules.ts";
 import type { WasmConfig } from "../config.ts";
 import type { EngineProgram } from "../engine/engine-program.ts";
 import type { ModuleKind } from "../engine/wasm-engine.ts";
@@ -30,6 +37,7 @@ export interface LoadedModule {
 /** What loading is done with. */
 export interface ModuleLoader {
   readonly config: WasmConfig;
+  readonly images: ImageModules;
   readonly modules: CompiledModules;
   readonly log: Logger;
   /** Aborted when what is being done to a task is to end now. */
@@ -64,46 +72,87 @@ export async function loadModule(
   { name, cgroup, layers, timeoutMs }: { name: string; cgroup: string; layers: string; timeoutMs: number },
 ): Promise<LoadedModule> {
   const { config, modules, log } = loader;
-  const mounts = spec.mounts ?? [];
-  const found = findInContainer(rootOf(task, spec), mounts, name, spec.process?.cwd);
-  if (found === undefined) {
-    throw notFound(`module ${quote(name)}: no such file in the container`);
-  }
-  const ofImage = !mounts.some((mount) => isBind(mount) && found.onHost.startsWith(mount.source ?? "/"));
-  const file = await openModule(found.onHost, quote(name), ofImage ? layers : "");
+  const found = await findModule(loader, sandbox, task, spec, name, layers);
   try {
-    const kind = await kindOf(file, name, program);
-    const asItIs = { path: found.onHost, kind, compiled: false, release: () => {} };
-    if (!config.compile) {
-      return asItIs;
-    }
-    const digest = await file.digest();
-    const limitMs = config.compile_timeout_seconds * 1000;
-    const timeoutOfCaller = timeoutMs === 0 ? limitMs : Math.max(1, timeoutMs - MARGIN_MS);
-    const compilation = {
-      monitor: sandbox.monitor,
-      key: compilerKey(task.id),
-      cgroup,
-      timeoutMs: Math.min(limitMs, timeoutOfCaller),
-    };
-    const key = { digest, engine: program.engine.name, version: program.version };
+    const file = await openModule(found.path, quote(name), found.layers);
     try {
-      const compile = (folder: string) => compileModule(program, file, digest, folder, compilation);
-      const compiled = await modules.obtain(key, compile, interruptionOf(loader, task));
-      return { path: compiled.path, kind, compiled: true, release: compiled.release };
-    } catch (error) {
-      if (error instanceof NotCompiled) {
-        log.warn(
-          { task: task.id, module: name, err: errorText(error) },
-          "a module is run without being compiled first",
-        );
+      const kind = await kindOf(file, name, program);
+      const asItIs = { path: found.path, kind, compiled: false, release: found.release };
+      if (!config.compile) {
         return asItIs;
       }
-      throw error;
+      const digest = found.digest ?? (await file.digest());
+      const limitMs = config.compile_timeout_seconds * 1000;
+      const timeoutOfCaller = timeoutMs === 0 ? limitMs : Math.max(1, timeoutMs - MARGIN_MS);
+      const compilation = {
+        monitor: sandbox.monitor,
+        key: compilerKey(task.id),
+        cgroup,
+        timeoutMs: Math.min(limitMs, timeoutOfCaller),
+      };
+      const key = { digest, engine: program.engine.name, version: program.version };
+      try {
+        const compile = (folder: string) => compileModule(program, file, digest, folder, compilation);
+        const compiled = await modules.obtain(key, compile, interruptionOf(loader, task));
+        found.release();
+        return { path: compiled.path, kind, compiled: true, release: compiled.release };
+      } catch (error) {
+        if (error instanceof NotCompiled) {
+          log.warn(
+            { task: task.id, module: name, err: errorText(error) },
+            "a module is run without being compiled first",
+          );
+          return asItIs;
+        }
+        throw error;
+      }
+    } finally {
+      await file.close();
     }
-  } finally {
-    await file.close();
+  } catch (error) {
+    found.release();
+    throw error;
   }
+}
+
+/** Where a module is. */
+interface FoundModule {
+  readonly path: string;
+  /** SHA-256, in hex, where it is known. */
+  readonly digest?: string;
+  /** See `openModule`. */
+  readonly layers: string;
+  release(): void;
+}
+
+/** In the container's root or its mounts, else among its image's layers. */
+async function findModule(
+  loader: ModuleLoader,
+  sandbox: Sandbox,
+  task: Task,
+  spec: OciSpec,
+  name: string,
+  layers: string,
+): Promise<FoundModule> {
+  const mounts = spec.mounts ?? [];
+  const found = findInContainer(rootOf(task, spec), mounts, name, spec.process?.cwd);
+  if (found !== undefined) {
+    const ofImage = !mounts.some((mount) => isBind(mount) && found.onHost.startsWith(mount.source ?? "/"));
+    return { path: found.onHost, layers: ofImage ? layers : "", release: () => {} };
+  }
+  let module: ImageModule | undefined;
+  const missing = `module ${quote(name)}: no such file in the container`;
+  try {
+    module = await loader.images.obtain(sandbox, task.id, name, interruptionOf(loader, task));
+  } catch (error) {
+    throw error instanceof SandboxError
+      ? new SandboxError(error.code, `${missing}; its image: ${error.message}`)
+      : error;
+  }
+  if (module === undefined) {
+    throw notFound(missing);
+  }
+  return { ...module, layers: "" };
 }
 
 async function kindOf(file: ModuleFile, name: string, { engine }: EngineProgram): Promise<ModuleKind> {

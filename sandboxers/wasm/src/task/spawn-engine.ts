@@ -25,6 +25,7 @@ import {
 } from "../root/engine-root.ts";
 import type { LoadedModule } from "./load-module.ts";
 import { resourceLimits } from "./resource-limits.ts";
+import { securityLabels } from "./security-labels.ts";
 import { rootOf } from "./wasm-details.ts";
 
 /** All that a process of an engine is made of. */
@@ -84,6 +85,7 @@ export function engineSpawnRequest(engine: EngineProcess): SpawnRequest {
       capabilities: [],
       noNewPrivileges: true,
       limits: resourceLimits(process.rlimits ?? []),
+      ...securityLabels(process),
       ...(spec.linux?.seccomp && { seccomp: compileSeccomp(spec.linux.seccomp) }),
     },
     emptyRoot: false,

@@ -36,7 +36,7 @@ export function createQemu(config: VmmConfig, tscKhz: () => number): Hypervisor 
       return {
         sharedFolders: true,
         pause: true,
-        emulated: kvm() ? "" : `machines are emulated (TCG): ${missing || 'accelerator is "tcg"'}`,
+        emulated: kvm() ? "" : `emulated (TCG): ${missing || 'accelerator is "tcg"'}`,
       };
     },
 

@@ -1,0 +1,176 @@
+// What a pod in a virtual machine takes, beside the bare boot of the same kernel by the same QEMU, in one run.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { writeGuestImage } from "@kuasar/install/guest-image";
+import { cacheDirectory, labParts, vmmParts } from "@kuasar/install/parts";
+import { Pod } from "@kuasar/install/pod";
+import { createPrivateContainerd } from "@kuasar/install/private-containerd";
+import { processorTime, processTable } from "@kuasar/install/process-table";
+import { programDirectory, programPath } from "@kuasar/install/programs";
+import { SandboxerProcess } from "@kuasar/install/sandboxer-process";
+import { VMM_CONFIG_DEFAULTS } from "@kuasar/vmm-sandboxer/config";
+import { createQemu } from "@kuasar/vmm-sandboxer/hypervisor/qemu/qemu";
+import { guestImageIn } from "@kuasar/vmm-sandboxer/machine/guest-image";
+import { measureTscKhz } from "@kuasar/vmm-sandboxer/vmm-sandboxer";
+import { Command, InvalidArgumentError } from "commander";
+import { stringify } from "smol-toml";
+import { type BareBoot, type Boot, createBareBoot } from "./bare-boot.ts";
+import { type Finding, findingsTable, holds, ratio } from "./report.ts";
+import { median, timed } from "./statistics.ts";
+
+interface BenchOptions {
+  readonly pods: number;
+  readonly json: string;
+}
+
+async function openArena() {
+  const [parts, { kernel }] = [await labParts(), await vmmParts()];
+  const directory = mkdtempSync(join(tmpdir(), "kuasar-bench-"));
+  const guest = join(directory, "guest");
+  await writeGuestImage({ output: guest, kernel: kernel.image, modules: kernel.modules, ociRuntime: "crun" });
+  const hypervisor = guestImageIn(guest);
+  const configFile = join(directory, "vmm.toml");
+  writeFileSync(configFile, stringify({ hypervisor }));
+  const socket = join(directory, "sandboxer.sock");
+  const logFile = join(directory, "sandboxer.log");
+  const sandboxer = new SandboxerProcess({
+    program: programPath("vmm-sandboxer"),
+    socket,
+    directory: join(directory, "sandboxes"),
+    logFile,
+    args: ["--config", configFile, "--log-level", "debug"],
+  });
+  const vmm = { runtime_type: "io.containerd.kuasar.v2", options: { socket } };
+  const containerd = await createPrivateContainerd({
+    directory: join(directory, "containerd"),
+    parts,
+    path: [programDirectory()],
+    runtimes: { vmm },
+  });
+  const close = async () => {
+    const remains = await containerd.stop();
+    await sandboxer.kill("SIGTERM");
+    rmSync(directory, { recursive: true });
+    if (remains.length > 0) throw new Error(`left over after the bench:\n${remains.join("\n")}`);
+  };
+  try {
+    await sandboxer.start();
+    await containerd.start();
+    await containerd.importImages();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { containerd, sandboxer, parts, config: { ...VMM_CONFIG_DEFAULTS.hypervisor, ...hypervisor }, close };
+}
+
+type Arena = Awaited<ReturnType<typeof openArena>>;
+
+interface PodTimes {
+  readonly runPod: number;
+  readonly create: number;
+  readonly start: number;
+  readonly exec: number;
+  readonly stop: number;
+  readonly remove: number;
+  /** Of the hypervisor's processor, by when the pod was there, its container ran, and a command had run in that. */
+  readonly booted: number;
+  readonly running: number;
+  readonly execed: number;
+}
+
+async function podTimes({ containerd }: Arena): Promise<PodTimes> {
+  const { cri, cgroupParent } = containerd;
+  const run = await timed(() => Pod.run(cri, { handler: "vmm", cgroupParent, network: "cni" }));
+  const pod = run.value;
+  const booted = hypervisorTime(pod.id);
+  const create = await timed(() => pod.create({ command: ["sleep", "100000"] }));
+  const start = await timed(() => cri.runtime.startContainer({ containerId: create.value }));
+  const running = hypervisorTime(pod.id);
+  const exec = await timed(() => pod.exec(create.value, "true"));
+  const execed = hypervisorTime(pod.id);
+  const stop = await timed(() => pod.stop());
+  const remove = await timed(() => cri.runtime.removePodSandbox({ podSandboxId: pod.id }));
+  return {
+    ...{ runPod: run.ms, create: create.ms, start: start.ms, exec: exec.ms, stop: stop.ms, remove: remove.ms },
+    ...{ booted, running, execed },
+  };
+}
+
+function hypervisorTime(podId: string): number {
+  const [machine] = processTable().filter(({ argv }) => argv.some((word) => word.startsWith(`${podId},process=`)));
+  if (!machine) throw new Error(`pod ${podId} has no hypervisor`);
+  return processorTime(machine.pid);
+}
+
+async function measure(arena: Arena, bare: BareBoot, { pods }: BenchOptions): Promise<Finding[]> {
+  const boots: Boot[] = [];
+  const samples: PodTimes[] = [];
+  // The first of each reads its programs from the disk.
+  await bare.boot();
+  await podTimes(arena);
+  for (let index = 0; index < pods; index++) {
+    boots.push(await bare.boot());
+    samples.push(await podTimes(arena));
+  }
+  const baseline = median(boots.map(({ ms }) => ms));
+  const processor = (what: string, name: "booted" | "running" | "execed"): Finding => ({
+    what,
+    unit: "ms",
+    baseline: median(boots.map(({ processorMs }) => processorMs)),
+    candidate: median(samples.map((sample) => sample[name])),
+  });
+  const line = (what: string, value: number): Finding => ({ what, unit: "ms", baseline, candidate: value });
+  const of = (times: (keyof PodTimes)[]) =>
+    median(samples.map((sample) => times.reduce((sum, name) => sum + sample[name], 0)));
+  return [
+    {
+      ...line("until a container runs", of(["runPod", "create", "start"])),
+      target: { kind: "ratio", bound: "at most", limit: 1.3 },
+    },
+    line("  pod start (runp)", of(["runPod"])),
+    line("  container create", of(["create"])),
+    line("  container start", of(["start"])),
+    processor("QEMU's processor time, pod started", "booted"),
+    processor("QEMU's processor time, container runs", "running"),
+    processor("QEMU's processor time, after an exec", "execed"),
+    line("exec", of(["exec"])),
+    line("pod stop", of(["stop"])),
+    line("pod remove", of(["remove"])),
+  ];
+}
+
+async function bench(options: BenchOptions): Promise<void> {
+  const arena = await openArena();
+  const { config, parts } = arena;
+  const hypervisor = createQemu(config, () => measureTscKhz(programPath("vmm-task")));
+  const bare = createBareBoot({ hypervisor, config, kernel: config.kernel_path, busybox: parts.busybox });
+  const findings = await measure(arena, bare, options).finally(async () => {
+    bare.close();
+    await arena.close();
+  });
+  process.stdout.write(`${findingsTable(findings, ["bare boot", "kuasar, a pod"])}\n`);
+  const lines = findings.map((finding) => ({ ...finding, ratio: ratio(finding), holds: holds(finding) }));
+  await mkdir(dirname(options.json), { recursive: true });
+  await writeFile(options.json, `${JSON.stringify({ when: new Date().toISOString(), findings: lines }, null, 2)}\n`);
+  process.stdout.write(`written to ${options.json}\n`);
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("expected a whole number above 0");
+  return value;
+}
+
+const program = new Command("bench-vmm")
+  .description("compares pods in virtual machines with the bare boot of the same kernel by the same QEMU, in one run")
+  .option("--pods <number>", "pods one after another", count, 10)
+  .option("--json <file>", "where the figures go", join(cacheDirectory(), "bench-vmm.json"))
+  .action(bench);
+
+program.parseAsync().catch((error: unknown) => {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+});
