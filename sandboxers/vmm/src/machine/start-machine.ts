@@ -1,5 +1,5 @@
 import { mkdirSync } from "node:fs";
-import type { Monitor, Namespace } from "@kuasar/framework/monitor/monitor";
+import type { Monitor } from "@kuasar/framework/monitor/monitor";
 import type { VmmConfig } from "../config.ts";
 import { type ConfigureRequest, connectGuest, type Guest } from "../guest/guest.ts";
 import type { AgentAddress, Hypervisor } from "../hypervisor/hypervisor.ts";
@@ -8,6 +8,7 @@ import { startVirtiofsd } from "../share/virtiofsd.ts";
 import type { Size } from "../size/pod-size.ts";
 import { GUEST_SHARE, SHARE_TAG } from "../task/guest-spec.ts";
 import { awaitBoot, type BootLimits, notWanted } from "./await-boot.ts";
+import { HYPERVISOR_NAMESPACES, hypervisorRights } from "./few-rights.ts";
 import { requireFile } from "./guest-image.ts";
 import { printableLines } from "./last-lines.ts";
 import { HYPERVISOR_KEY } from "./machine-end.ts";
@@ -83,7 +84,7 @@ export async function startMachine(
     shares: [{ tag: SHARE_TAG, socket }],
     drives: [],
   });
-  const namespaces: Namespace[] = netns === "" ? [] : [{ type: "network", path: netns }];
+  const namespaces = [...HYPERVISOR_NAMESPACES, ...(netns === "" ? [] : [{ type: "network", path: netns } as const])];
   const pid = await monitor.spawn({
     key: HYPERVISOR_KEY,
     argv: launch.argv,
@@ -106,6 +107,7 @@ export async function startMachine(
     hostname: "",
     domainname: "",
     sysctls: {},
+    credentials: hypervisorRights(!config.enable_swap),
     emptyRoot: false,
     parentDeathSignal: 9,
   });

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { failedPrecondition, unavailable } from "@kuasar/framework/error/sandbox-error";
 import type { Monitor } from "@kuasar/framework/monitor/monitor";
 import { findProgram } from "@kuasar/framework/proc/find-program";
+import { virtiofsdRights } from "../machine/few-rights.ts";
 
 export const VIRTIOFSD_KEY = "virtiofsd";
 /** Where the program may be: Debian 13's and Debian 12's. */
@@ -49,6 +50,7 @@ export async function startVirtiofsd(
     hostname: "",
     domainname: "",
     sysctls: {},
+    credentials: virtiofsdRights(),
     emptyRoot: false,
     parentDeathSignal: 9,
   });
