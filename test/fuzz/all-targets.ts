@@ -1,5 +1,6 @@
 import type { FuzzTarget } from "./fuzz-target.ts";
 import { front } from "./targets/front.ts";
+import { guestLink } from "./targets/guest-link.ts";
 import { monitor } from "./targets/monitor.ts";
 import { options } from "./targets/options.ts";
 import { sandboxer } from "./targets/sandboxer.ts";
@@ -19,6 +20,7 @@ export const allTargets: readonly FuzzTarget[] = [
   options,
   spec,
   store,
+  guestLink,
   start,
   shimTasks,
   shimWire,

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { errorText } from "../error/sandbox-error.ts";
 import type { Logger } from "../log/logger.ts";
 import type { MonitoredProcess } from "../monitor/monitor.ts";
@@ -23,6 +24,8 @@ export interface RecoveryParts extends TaskRecoveryParts {
 
 // Each is a connection and a handful of calls; the rest is waiting.
 const AT_A_TIME = 32;
+/** The node does not wait longer for one whose monitor, or guest, does not answer: that goes on by itself. */
+const PATIENCE_MS = 30_000;
 
 /**
  * Takes up what a former process of this sandboxer left: what runs goes on, what has exited gets its status, what was
@@ -34,7 +37,10 @@ export async function recover(parts: RecoveryParts): Promise<void> {
   const queue = [...stored];
   const worker = async () => {
     for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
-      await recoverSandbox(parts, next);
+      const recovered = recoverSandbox(parts, next).catch((error: unknown) =>
+        parts.log.error({ err: errorText(error) }, "a sandbox cannot be recovered"),
+      );
+      await Promise.race([recovered, sleep(PATIENCE_MS, undefined, { ref: false })]);
     }
   };
   await Promise.all(Array.from({ length: AT_A_TIME }, worker));
