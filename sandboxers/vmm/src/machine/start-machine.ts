@@ -16,6 +16,7 @@ import { shareSocket } from "./machine-folder.ts";
 import { consoleLog, hypervisorLog, KEPT_BYTES, virtiofsdLog } from "./post-mortem.ts";
 
 const SHM_BYTES = 64 * 1024 * 1024;
+const LATE_MS = 1_000;
 
 /** What a pod's machine is to be. */
 export interface MachineRequest {
@@ -124,7 +125,9 @@ export async function startMachine(
     shmBytes: SHM_BYTES,
   };
   try {
-    const { kernel } = await awaitBoot(monitor, guest.configure(setUp, limits.timeoutMs), limits, directory);
+    // Longer than it is waited for: then it is told that the machine is late, and what was last heard of it.
+    const ready = guest.configure(setUp, limits.timeoutMs + LATE_MS);
+    const { kernel } = await awaitBoot(monitor, ready, limits, directory);
     return { pid, agent, channel, guest, kernel: printableLines(kernel)[0] ?? "", leftOut: network.leftOut };
   } catch (error) {
     guest.close();
