@@ -20,7 +20,7 @@ import { createQemu } from "./hypervisor/qemu/qemu.ts";
 import { createMachines } from "./machine/machine.ts";
 import { machineFolder, removeMachineFolder } from "./machine/machine-folder.ts";
 import { HYPERVISOR_KEY, startMachine } from "./machine/start-machine.ts";
-import { shareFolder } from "./share/share-folder.ts";
+import { closeShare, openShare } from "./share/share-folder.ts";
 import { VIRTIOFSD_KEY } from "./share/virtiofsd.ts";
 import { createVmmTasks } from "./task/vmm-tasks.ts";
 
@@ -43,10 +43,11 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
     const cgroupProcs = plan.cgroup === "" ? [] : createPodCgroup(hierarchies(), plan.cgroup, undefined);
     const { emulated } = hypervisor.capabilities();
     if (emulated) log.debug({ sandbox: sandbox.id }, emulated);
+    const { view } = await openShare(sandbox);
     const request = {
       name: sandbox.id,
       directory: machineFolder(sandbox),
-      share: shareFolder(sandbox),
+      share: view,
       netns: plan.netns,
       hostname: plan.hostname,
       sysctls: plan.sysctls,
@@ -102,6 +103,7 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
         await end(sandbox, key);
         await sandbox.monitor.release(key);
       }
+      await closeShare(sandbox);
       await releasePodFiles(podFilesFolder(sandbox), sandbox.monitor);
       removeStandIns((sandbox.record.engine.standIns ?? []) as string[]);
       await removeMachineFolder(sandbox);

@@ -19,6 +19,7 @@ const SHM_BYTES = 64 * 1024 * 1024;
 export interface MachineRequest {
   readonly name: string;
   readonly directory: string;
+  /** The folder of the host that it sees. */
   readonly share: string;
   /** "" for a machine without a network. */
   readonly netns: string;
@@ -46,7 +47,6 @@ export async function startMachine(
   const { directory, share, netns, cgroupProcs } = request;
   hypervisor.capabilities();
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  mkdirSync(share, { recursive: true, mode: 0o711 });
   const socket = join(directory, "share.sock");
   const [network] = await Promise.all([
     netns === "" ? NO_NETWORK : joinPodNetwork(monitor, netns),

@@ -1,7 +1,63 @@
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Monitor, Mount } from "@kuasar/framework/monitor/monitor";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 
-/** The folder of the host that the pod's machine sees: a folder a container, made of mounts. */
-export function shareFolder({ directory }: Sandbox): string {
-  return join(directory, "share");
+/**
+ * What of the host's files a pod's machine sees: a folder a container, in it a mount point for its root and for each of
+ * its volumes. There are two ways to it. In the folder itself the sandboxer makes and removes mount points, and never
+ * comes upon anything else: nothing is mounted there. In the view, a read-only mount of the folder, lies what is mounted,
+ * and that is what the machine has: whatever it does, it cannot put something in a mount point's place, or beside it.
+ */
+export interface Share {
+  readonly folder: string;
+  readonly view: string;
+}
+
+export function shareOf({ directory }: Sandbox): Share {
+  return { folder: join(directory, "share"), view: join(directory, "view") };
+}
+
+/** Before the machine's file server starts. */
+export async function openShare(sandbox: Sandbox): Promise<Share> {
+  const share = shareOf(sandbox);
+  for (const path of [share.folder, share.view]) mkdirSync(path, { recursive: true, mode: 0o711 });
+  const view: Mount = { type: "bind", source: share.folder, target: "", options: ["bind", "ro", "private"] };
+  await sandbox.monitor.mount([view], share.view);
+  return share;
+}
+
+/** With what is still mounted in it. Harmless if there is none. */
+export async function closeShare(sandbox: Sandbox): Promise<void> {
+  const { folder, view } = shareOf(sandbox);
+  await sandbox.monitor.unmount(view);
+  // Were something mounted in it still, this would fail, and nobody's files be removed.
+  if (existsSync(view)) rmdirSync(view);
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/**
+ * Mounts on a name of a container's folder, which is made.
+ * @param isFolder what the mount point is: a folder or a file
+ */
+export async function mountInShare(
+  { folder, view }: Share,
+  monitor: Monitor,
+  id: string,
+  name: string,
+  mounts: readonly Mount[],
+  isFolder: boolean,
+): Promise<void> {
+  const point = join(folder, id, name);
+  mkdirSync(isFolder ? point : join(folder, id), { recursive: true, mode: 0o711 });
+  if (!isFolder) writeFileSync(point, "", { mode: 0o600 });
+  await monitor.mount(mounts, join(view, id, name));
+}
+
+/** All that is mounted for a container. Harmless if there is nothing. */
+export async function leaveShare({ folder, view }: Share, monitor: Monitor, id: string): Promise<void> {
+  const points = join(folder, id);
+  if (!existsSync(points)) return;
+  for (const name of readdirSync(points)) await monitor.unmount(join(view, id, name));
+  rmSync(points, { recursive: true });
 }

@@ -66,7 +66,7 @@ function arguments_(program: string, socket: string, folder: string, cache: stri
         "-o",
         `source=${folder}`,
         "-o",
-        `sandbox=chroot,cache=${none ? "none" : cache},xattr`,
+        `sandbox=chroot,cache=${none ? "none" : cache},xattr,announce_submounts`,
       ]
     : [
         `--socket-path=${socket}`,

@@ -6,11 +6,13 @@ import { guestResources } from "./guest-resources.ts";
 /** Where the guest has the pod's share. */
 export const GUEST_SHARE = "/run/kuasar/share";
 export const SHARE_TAG = "kuasar";
+/** What a container's root is called in its folder of the share. */
+export const ROOTFS = "rootfs";
 
 /** A container's spec for the OCI runtime in the guest, and what of the host must be in the pod's share for it. */
 export interface GuestContainer {
   readonly spec: OciSpec;
-  /** On the host, below the container's folder of the share. `file`: the mount point is one. */
+  /** On the host, below the container's folder of the share. */
   readonly binds: ReadonlyArray<{
     readonly source: string;
     readonly name: string;
@@ -43,11 +45,7 @@ export function guestSpec(spec: OciSpec, id: string, pidNamespace = ""): GuestCo
     if (!isBind(mount)) return mount;
     if (isPodShm(mount)) return { ...mount, source: "/dev/shm" };
     const name = `mount${binds.length}`;
-    binds.push({
-      source: mount.source ?? "",
-      name,
-      options: ["rbind", "rprivate", ...(mount.options?.includes("ro") ? ["ro"] : [])],
-    });
+    binds.push({ source: mount.source ?? "", name, options: hostOptions(mount.options ?? []) });
     return { ...mount, source: `${GUEST_SHARE}/${id}/${name}` };
   });
   const { hooks: _hooks, ...rest } = spec;
@@ -69,7 +67,7 @@ export function guestSpec(spec: OciSpec, id: string, pidNamespace = ""): GuestCo
       ociVersion: "1.0.2",
       // A name that the pod has anyway: without a namespace of its own, a runtime refuses to set one.
       hostname: "",
-      root: { ...spec.root, path: `${GUEST_SHARE}/${id}/rootfs` },
+      root: { ...spec.root, path: `${GUEST_SHARE}/${id}/${ROOTFS}` },
       mounts,
       process: guestProcess(spec.process ?? {}),
       linux: {
@@ -107,6 +105,15 @@ function isPodShm({ destination, source = "" }: OciMount): boolean {
 
 function isBind({ type, options = [] }: OciMount): boolean {
   return type === "bind" || options.includes("bind") || options.includes("rbind");
+}
+
+/**
+ * How the host mounts what is bound: read-only holds there already, whatever the guest does; what is mounted below it
+ * later comes along where that is asked for, and nothing that is mounted in the guest comes back.
+ */
+function hostOptions(options: readonly string[]): string[] {
+  const follows = ["slave", "rslave", "shared", "rshared"].some((word) => options.includes(word));
+  return ["rbind", follows ? "rslave" : "rprivate", ...(options.some((word) => /^r?ro$/.test(word)) ? ["ro"] : [])];
 }
 
 /** The bind as the monitor mounts it. */

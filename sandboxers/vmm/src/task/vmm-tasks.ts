@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { metricsV2 } from "@kuasar/framework/cgroup/stats-v2";
 import {
@@ -25,9 +24,9 @@ import { processKey, type TaskIo } from "@kuasar/framework/task/task-record";
 import { createGuestRuntime } from "../guest/guest-runtime.ts";
 import type { Machines } from "../machine/machine.ts";
 import { machineFolder } from "../machine/machine-folder.ts";
-import { shareFolder } from "../share/share-folder.ts";
+import { leaveShare, mountInShare, shareOf } from "../share/share-folder.ts";
 import { guestResources } from "./guest-resources.ts";
-import { bindMount, cgroupOf, guestProcess, guestSpec } from "./guest-spec.ts";
+import { bindMount, cgroupOf, guestProcess, guestSpec, ROOTFS } from "./guest-spec.ts";
 import { joinedPidNamespace, pidSharingOf } from "./pid-namespace.ts";
 import { forgetProgress, type StdioPump, startStdioPump } from "./stdio-pump.ts";
 import { tellOom } from "./tell-oom.ts";
@@ -82,12 +81,7 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
     forgetProgress(progressFile(sandbox, key));
   }
 
-  async function unshare(sandbox: Sandbox, task: Task): Promise<void> {
-    const folder = join(shareFolder(sandbox), task.id);
-    await sandbox.monitor.unmount(join(folder, "rootfs"));
-    for (const name of (task.record.engine.binds ?? []) as string[]) await sandbox.monitor.unmount(join(folder, name));
-    await rm(folder, { recursive: true, force: true });
-  }
+  const unshare = (sandbox: Sandbox, task: Task) => leaveShare(shareOf(sandbox), sandbox.monitor, task.id);
 
   const engine: TaskEngine = {
     async create(sandbox, task, request, timeoutMs) {
@@ -100,18 +94,12 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
       if (container.dropped.length > 0) {
         log.info({ sandbox: sandbox.id, task: task.id, dropped: container.dropped }, "not in a virtual machine");
       }
-      task.update({
-        engine: { ...task.record.engine, pidSharing, binds: container.binds.map(({ name }) => name) },
-      });
-      const folder = join(shareFolder(sandbox), task.id);
-      const rootfs = join(folder, "rootfs");
-      mkdirSync(rootfs, { recursive: true, mode: 0o711 });
-      await sandbox.monitor.mount(rootMounts(task, spec, request.rootfs), rootfs);
+      task.update({ engine: { ...task.record.engine, pidSharing } });
+      const mount = (name: string, mounts: readonly Mount[], isFolder: boolean) =>
+        mountInShare(shareOf(sandbox), sandbox.monitor, task.id, name, mounts, isFolder);
+      await mount(ROOTFS, rootMounts(task, spec, request.rootfs), true);
       for (const bind of container.binds) {
-        const target = join(folder, bind.name);
-        if (statSync(bind.source).isDirectory()) mkdirSync(target, { mode: 0o711 });
-        else writeFileSync(target, "", { mode: 0o600 });
-        await sandbox.monitor.mount([bindMount(bind)], target);
+        await mount(bind.name, [bindMount(bind)], statSync(bind.source).isDirectory());
       }
       const stdio = await openStdio(sandbox, task.id, request.io);
       await runtimeOf(sandbox).create(task.id, container.spec, stdio, timeoutMs);

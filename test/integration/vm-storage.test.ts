@@ -1,0 +1,136 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { unmountBelow } from "@kuasar/install/mount-table";
+import type { ContainerConfig, Pod, PodConfig } from "@kuasar/install/pod";
+import { waitUntil } from "@kuasar/install/wait-until";
+import { runtime } from "@kuasar/proto/cri";
+import { assert } from "chai";
+import { execa } from "execa";
+import { useLab } from "./lab.ts";
+import { vmCases } from "./vm-case.ts";
+
+const { MountPropagation, NamespaceMode } = runtime.v1;
+/** How storage comes into a machine does not hang on the way that containerd comes to the shim. */
+const [vmCase] = vmCases;
+if (!vmCase) throw new Error("there is no case with virtual machines");
+
+describe("Files of the host in a virtual machine", function () {
+  this.timeout(240_000);
+  const lab = useLab(vmCase);
+
+  afterEach(async () => {
+    await unmountBelow(join(lab().directory, "volumes"));
+    await lab().assertNothingLeft();
+  });
+
+  it("are seen as they change, and are changed only where the pod may", async () => {
+    const host = join(lab().directory, "volumes");
+    const at = (...names: string[]) => join(host, ...names);
+    for (const name of ["data", "config/..1", "locked"]) mkdirSync(at(name), { recursive: true });
+    writeFileSync(at("locked", "file"), "locked\n");
+    writeFileSync(at("config/..1/key"), "first\n");
+    symlinkSync("..1", at("config/..data"));
+    symlinkSync("..data/key", at("config/key"));
+    const mountTmpfs = async (folder: string, propagation: string) => {
+      mkdirSync(folder, { recursive: true });
+      await execa("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]);
+      await execa("mount", [propagation, folder]);
+    };
+    await mountTmpfs(at("nested"), "--make-shared");
+    await mountTmpfs(at("nested/below"), "--make-shared");
+    writeFileSync(at("nested/below/file"), "below\n");
+    await execa("mkfifo", [at("data/fifo")]);
+    const pod = await lab().runPod({ network: "cni", configure: privilegedPod });
+    const id = await pod.start({
+      configure: (config) => {
+        config.mounts = [
+          { containerPath: "/data", hostPath: at("data") },
+          { containerPath: "/config", hostPath: at("config"), readonly: true },
+          { containerPath: "/locked", hostPath: at("locked"), readonly: true },
+          {
+            containerPath: "/nested",
+            hostPath: at("nested"),
+            propagation: MountPropagation.PROPAGATION_HOST_TO_CONTAINER,
+          },
+          { containerPath: "/file", hostPath: at("locked/file"), readonly: true },
+        ];
+        privileged(config);
+      },
+    });
+    const sh = shellOf(pod, id);
+
+    assert.equal(await sh("cat /config/key /locked/file /nested/below/file /file"), "first\nlocked\nbelow\nlocked\n");
+    await sh("echo guest > /data/guest");
+    assert.equal(readFileSync(at("data/guest"), "utf8"), "guest\n");
+    writeFileSync(at("data/host"), "host\n");
+    assert.equal(await sh("cat /data/host"), "host\n");
+
+    // As the kubelet changes a ConfigMap.
+    mkdirSync(at("config/..2"));
+    writeFileSync(at("config/..2/key"), "second\n");
+    symlinkSync("..2", at("config/..tmp"));
+    renameSync(at("config/..tmp"), at("config/..data"));
+    await waitUntil(async () => (await sh("cat /config/key")) === "second\n", {
+      what: "the new ConfigMap in the machine",
+      timeoutMs: 10_000,
+    });
+
+    // Mounted on the host while the container runs.
+    await mountTmpfs(at("nested/later"), "--make-private");
+    writeFileSync(at("nested/later/file"), "later\n");
+    await waitUntil(async () => (await sh("cat /nested/later/file 2>&1")) === "later\n", {
+      what: "the host's later mount in the machine",
+      timeoutMs: 10_000,
+    });
+
+    // Two volumes are two file systems: equal inode numbers in them are not the same file.
+    assert.notEqual(await sh("stat -c %d /data"), await sh("stat -c %d /locked"));
+    // Within the machine a FIFO works; to the host it is another one.
+    assert.equal(await sh("(cat /data/fifo & echo through > /data/fifo; wait)"), "through\n");
+
+    // A container that may do all in its machine, at what the machine has of the host.
+    const all = "/proc/1/root/run/kuasar/share";
+    const own = `${all}/${id}`;
+    assert.include(await sh(`ls ${own}`), "rootfs");
+    const before = readdirSync(at("locked"));
+    for (const attempt of [
+      "touch /locked/new",
+      "echo x > /locked/file",
+      "echo x > /file",
+      "mount -o remount,bind,rw /locked && touch /locked/new",
+      `touch ${all}/new`,
+      `mkdir ${all}/other`,
+      `ln -s /etc ${own}/mount9`,
+      `rmdir ${own}/rootfs`,
+      `mv ${own}/rootfs ${own}/away`,
+    ]) {
+      const { stdout, stderr } = await pod.exec(id, "sh", "-c", attempt);
+      assert.match(stdout + stderr, /Read-only file system|Device or resource busy/, attempt);
+    }
+    // By the way that the share itself is seen, writing to each volume is refused where the host has it read-only.
+    await pod.exec(id, "sh", "-c", `for volume in ${own}/mount*; do echo x > $volume/file || echo x > $volume; done`);
+    assert.deepEqual(readdirSync(at("locked")), before);
+    assert.equal(readFileSync(at("locked/file"), "utf8"), "locked\n");
+
+    await pod.remove();
+    assert.isTrue(existsSync(at("data/guest")), "removing the pod leaves its volumes");
+  });
+});
+
+function shellOf(pod: Pod, id: string): (script: string) => Promise<string> {
+  return async (script) => {
+    const { stdout, stderr, exitCode } = await pod.exec(id, "sh", "-c", script);
+    assert.equal(exitCode, 0, `${script}: ${stdout}${stderr}`);
+    return stdout;
+  };
+}
+
+function privilegedPod(config: PodConfig): void {
+  config.linux.securityContext.privileged = true;
+  config.linux.securityContext.namespaceOptions.pid = NamespaceMode.NODE;
+}
+
+function privileged(config: ContainerConfig): void {
+  config.linux.securityContext.privileged = true;
+  config.linux.securityContext.namespaceOptions.pid = NamespaceMode.NODE;
+}
