@@ -13,5 +13,5 @@ await runSandboxer({
   dir: "/run/kuasar-vmm",
   configDefaults: VMM_CONFIG_DEFAULTS,
   logLevel: ({ sandbox }) => sandbox.log_level,
-  create: (config, log) => createVmmSandboxer(checkVmmConfig(config), join(programs, "vmm-task"), log),
+  create: (config, log, dir) => createVmmSandboxer(checkVmmConfig(config), join(programs, "vmm-task"), log, dir),
 });

@@ -3,6 +3,7 @@ import type { Logger } from "@kuasar/framework/log/logger";
 import { createPausePods } from "@kuasar/framework/pause/pause-pods";
 import { goPlatform } from "@kuasar/framework/sandbox/platform";
 import type { Sandboxer } from "@kuasar/framework/sandbox/sandboxer";
+import { createSealedFiles } from "@kuasar/framework/store/sealed-files";
 import { createRuntimeChoice } from "@kuasar/runc-sandboxer/runtime-choice";
 import { createRuncTasks } from "@kuasar/runc-sandboxer/task/runc-tasks";
 import type { WasmConfig } from "./config.ts";
@@ -18,13 +19,14 @@ const MB = 1024 * 1024;
 
 /** Pods as a pause process that holds their namespaces, containers as processes of a Wasm engine within them. */
 export function createWasmSandboxer(config: WasmConfig, log: Logger, dir: string): Sandboxer {
-  const modules = createCompiledModules(join(dir, MODULES), config.compiled_modules_mb * MB, log);
+  const files = createSealedFiles(join(dir, MODULES), config.compiled_modules_mb * MB, log);
+  const modules = createCompiledModules(files);
   const wasm = createWasmTasks(createEngineChoice(config), { config, modules, log, interruptions: new WeakMap() });
   return {
     ...createPausePods(config.pause, log),
     kind: "wasm",
     takesSignals: true,
-    tidy: modules.tidy,
+    tidy: files.tidy,
     platform: goPlatform(),
     tasks: createPodTasks(wasm, createRuncTasks(createRuntimeChoice(config))),
 

@@ -1,6 +1,7 @@
 import { makeFolders, readTextIfThere } from "@kuasar/shim/platform/files";
-import { link, loadModule, raiseLimits } from "guest";
+import { link, raiseLimits } from "guest";
 import * as sys from "sys";
+import { loadModules } from "./kernel-modules.ts";
 import { expectMemory } from "./online.ts";
 
 /** Where the initial ramdisk has everything but this program's start: it becomes the root. */
@@ -56,7 +57,7 @@ export function boot(): void {
     link(target, path);
   }
   sys.mount("", "/", "", MS_REC | MS_SHARED, "");
-  for (const path of (readTextIfThere("/lib/modules/order") ?? "").split("\n")) if (path) loadModule(path);
+  loadModules("/lib/modules/order");
 }
 
 /**

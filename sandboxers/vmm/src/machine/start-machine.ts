@@ -70,7 +70,6 @@ export async function startMachine(
     memoryMiB: config.memory_in_mb,
     interfaces: network.taps,
     shares: [{ tag: SHARE_TAG, socket }],
-    drives: [],
   });
   const log = join(directory, "hypervisor.log");
   const namespaces: Namespace[] = netns === "" ? [] : [{ type: "network", path: netns }];
