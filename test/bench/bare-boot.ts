@@ -54,7 +54,6 @@ export function createBareBoot({ hypervisor, config, kernel, busybox }: BareBoot
     memoryMiB: config.memory_in_mb,
     interfaces: [],
     shares: [],
-    drives: [],
   });
   const [program = "", ...args] = argv;
   // QEMU writes the guest's console there. A FIFO tells of each line as it comes.

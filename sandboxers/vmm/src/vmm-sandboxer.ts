@@ -15,6 +15,7 @@ import { goPlatform } from "@kuasar/framework/sandbox/platform";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import type { Sandboxer, SandboxRequest } from "@kuasar/framework/sandbox/sandboxer";
 import type { JsonObject } from "@kuasar/framework/store/json";
+import { createSealedFiles } from "@kuasar/framework/store/sealed-files";
 import type { VmmConfig } from "./config.ts";
 import { createMachineExec } from "./debug/machine-exec.ts";
 import { createQemu } from "./hypervisor/qemu/qemu.ts";
@@ -28,9 +29,13 @@ import { closeShare, openShare } from "./share/share-folder.ts";
 import { VIRTIOFSD_KEY } from "./share/virtiofsd.ts";
 import { largestSize, machineSize } from "./size/machine-size.ts";
 import { NO_SIZE, podSize, type Size } from "./size/pod-size.ts";
+import { createContainerStorage } from "./storage/container-storage.ts";
+import { createPodDrives } from "./storage/pod-drives.ts";
+import { createStorageFolders } from "./storage/storage-folders.ts";
 import { createVmmTasks } from "./task/vmm-tasks.ts";
 
 const SIGKILL = 9;
+const MB = 1024 * 1024;
 
 /** What of a pod's request its machine is made from. */
 interface PodPlan {
@@ -43,11 +48,22 @@ interface PodPlan {
 }
 
 /** Pods as virtual machines. */
-export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logger): Sandboxer {
+export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logger, dir: string): Sandboxer {
   const hypervisor = createQemu(config, () => measureTscKhz(vmmTask));
   const machines = createMachines(log);
   const metrics = createMachineMetrics();
   const largest = largestSize(config);
+  const folders = createStorageFolders(config.storage_path, dir);
+  const images = createSealedFiles(folders.images, config.rootfs_images_mb * MB, log);
+  const storage = createContainerStorage({
+    machines,
+    drives: createPodDrives(hypervisor, machines, log),
+    folders,
+    images,
+    rootfs: config.rootfs === "Block" ? "Block" : "VirtioFS",
+    writableBytes: config.rootfs_writable_mb * MB,
+    log,
+  });
 
   async function boot(sandbox: Sandbox, plan: PodPlan): Promise<number> {
     const cgroupProcs = plan.cgroup === "" ? [] : createPodCgroup(hierarchies(), plan.cgroup, undefined);
@@ -90,11 +106,16 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
   return {
     kind: "vmm",
     platform: goPlatform(),
-    tasks: createVmmTasks(machines, log),
     whole: createWholeMachine({ hypervisor, machines, cgroupOf: (sandbox) => planOf(sandbox).cgroup, log }),
     metrics: metrics.all,
     describe: (sandbox) => ({ machine: { ...machineFacts(sandbox) } }),
     execInMachine: createMachineExec(config, machines),
+    tasks: createVmmTasks(machines, storage, log),
+
+    tidy() {
+      images.tidy();
+      folders.tidy();
+    },
 
     parseOptions(options) {
       if (options !== undefined && options.value.length > 0 && !options.typeUrl.includes("runtimeoptions")) {
@@ -135,6 +156,7 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
         await sandbox.monitor.release(key);
       }
       await closeShare(sandbox);
+      folders.removeAll(sandbox);
       await releasePodFiles(podFilesFolder(sandbox), sandbox.monitor);
       removeStandIns((sandbox.record.engine.standIns ?? []) as string[]);
       await removeMachineFolder(sandbox);

@@ -76,7 +76,6 @@ export async function startMachine(
     ...request.size,
     interfaces: network.taps,
     shares: [{ tag: SHARE_TAG, socket }],
-    drives: [],
   });
   const log = join(directory, "hypervisor.log");
   const namespaces: Namespace[] = netns === "" ? [] : [{ type: "network", path: netns }];

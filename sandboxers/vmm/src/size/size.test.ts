@@ -20,6 +20,7 @@ describe("What a pod asks for", () => {
   it("is what its CRI config says, with sandbox_mode shim", () => {
     const resources = { cpuPeriod: 100_000, cpuQuota: 100_001, memoryLimitBytes: MEBIBYTE + 1 };
     const pod = {
+      ...{ name: "pod", namespace: "default" },
       ...{ hostname: "", cgroupParent: "", sysctls: {}, hostNetwork: false, hostPid: false, hostIpc: false },
       ...{ userNamespace: false, supplementalGroups: [], resources },
     };
