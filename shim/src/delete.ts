@@ -95,8 +95,10 @@ async function removeBySandboxer(id: string, namespace: string, record: BundleRe
 
 /** As the runc shim does it, by the files that a container's Create left in the bundle. */
 async function removeByRuntime(id: string, namespace: string, bundle: string): Promise<void> {
-  const runtime = readTextIfThere(`${bundle}/runtime`) || "runc";
-  const argv = [runtime, "--root", `${runtimeRoot(bundle)}/${namespace}`, "delete", "--force", id];
+  const runtime = readTextIfThere(`${bundle}/runtime`);
+  // No OCI runtime of this host's has been asked for it: a pause container, or what is in a virtual machine.
+  if (runtime === undefined) return;
+  const argv = [runtime || "runc", "--root", `${runtimeRoot(bundle)}/${namespace}`, "delete", "--force", id];
   const never = { aborted: false, addEventListener() {}, removeEventListener() {} };
   const command = {
     argv,

@@ -5,24 +5,33 @@ import type { SandboxerConnection } from "./sandboxer-connection.ts";
 const api = containerd.runtime.sandbox.v1;
 const SANDBOX = "containerd.runtime.sandbox.v1.Sandbox";
 
+/** What whoever asked has left; without it there is no limit. */
+export interface TimeLimit {
+  readonly timeoutMs?: number;
+}
+
 /** The Sandbox API calls that the life of a pause container, or of a container with no pod, becomes. */
 export interface SandboxCalls {
-  create(request: containerd.runtime.sandbox.v1.ICreateSandboxRequest, metadata: Metadata): Promise<void>;
+  create(
+    request: containerd.runtime.sandbox.v1.ICreateSandboxRequest,
+    metadata: Metadata,
+    limit: TimeLimit,
+  ): Promise<void>;
   /** The pid whose namespaces are the pod's; 0 for a sandbox without any. */
-  start(sandboxId: string): Promise<number>;
+  start(sandboxId: string, limit: TimeLimit): Promise<number>;
   /** Removes whatever there is of it. */
   shutdown(sandboxId: string, timeoutMs?: number): Promise<void>;
 }
 
 export function createSandboxCalls(sandboxer: SandboxerConnection): SandboxCalls {
-  const call = (method: string, payload: Uint8Array, repeatable: boolean, metadata: Metadata = {}) =>
-    sandboxer.call(SANDBOX, method, payload, { repeatable, metadata });
   return {
-    async create(request, metadata) {
-      await call("CreateSandbox", api.CreateSandboxRequest.encode(request), false, metadata);
+    async create(request, metadata, limit) {
+      const payload = api.CreateSandboxRequest.encode(request);
+      await sandboxer.call(SANDBOX, "CreateSandbox", payload, { metadata, ...limit });
     },
-    async start(sandboxId) {
-      const answer = await call("StartSandbox", api.StartSandboxRequest.encode({ sandboxId }), false);
+    async start(sandboxId, limit) {
+      const payload = api.StartSandboxRequest.encode({ sandboxId });
+      const answer = await sandboxer.call(SANDBOX, "StartSandbox", payload, limit);
       return api.StartSandboxResponse.decode(answer).pid;
     },
     async shutdown(sandboxId, timeoutMs) {

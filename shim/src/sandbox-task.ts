@@ -5,6 +5,7 @@ import { remaining } from "./deadline.ts";
 import { requireExit } from "./exit-watch.ts";
 import type { PodTask } from "./pod.ts";
 import { readRequest } from "./request.ts";
+import type { TimeLimit } from "./sandbox-calls.ts";
 import type { ServiceParts } from "./service-parts.ts";
 
 const api = containerd.task.v2;
@@ -23,6 +24,7 @@ export interface SandboxTask {
     spec: BundleSpec,
     request: containerd.task.v2.CreateTaskRequest,
     createContainer: () => Promise<number>,
+    limit: TimeLimit,
   ): Promise<number>;
   delete(task: PodTask, deleteContainer: () => Promise<Uint8Array>): Promise<Uint8Array>;
   /** A pause container's other calls; undefined for those that the sandboxer's Task service answers. */
@@ -42,7 +44,7 @@ export function createSandboxTask(parts: ServiceParts): SandboxTask {
       .catch((error) => log.error("a half-made sandbox is left", { id: sandboxId, error }));
 
   return {
-    async create(task, spec, request, createContainer) {
+    async create(task, spec, request, createContainer, limit) {
       const lone = spec.role === "lone";
       await sandboxCalls.create(
         {
@@ -53,9 +55,10 @@ export function createSandboxTask(parts: ServiceParts): SandboxTask {
           netnsPath: spec.netnsPath,
         },
         { ...sandboxMetadata, ...(lone ? { "kuasar-lone-container": ["1"] } : {}) },
+        limit,
       );
       try {
-        const pid = await sandboxCalls.start(task.id);
+        const pid = await sandboxCalls.start(task.id, limit);
         return lone ? await createContainer() : pid;
       } catch (error) {
         await undo(task.id);

@@ -130,9 +130,8 @@ class Service implements TaskService {
   ): Promise<number> {
     const { sandboxer } = this.parts;
     if (spec.role === "container") return pidOf(await sandboxer.call(TASK, "Create", payload, limit));
-    return this.sandboxTask.create(task, spec, request, async () =>
-      pidOf(await sandboxer.call(TASK, "Create", payload, limit)),
-    );
+    const createContainer = async () => pidOf(await sandboxer.call(TASK, "Create", payload, limit));
+    return this.sandboxTask.create(task, spec, request, createContainer, limit);
   }
 
   /** A containerd that was killed over its Create does not know that there is such a task, nor that it should be deleted. */

@@ -1,9 +1,9 @@
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { cpioArchive } from "@kuasar/install/cpio-archive";
 import { processorTime } from "@kuasar/install/process-table";
 import type { VmmConfig } from "@kuasar/vmm-sandboxer/config";
@@ -44,7 +44,7 @@ export function createBareBoot({ hypervisor, config, kernel, busybox }: BareBoot
       { path: "init", mode: 0o100755, content: Buffer.from(init) },
     ]),
   );
-  const { argv, console } = hypervisor.launch({
+  const { argv } = hypervisor.launch({
     name: "bare",
     directory,
     kernel,
@@ -56,14 +56,13 @@ export function createBareBoot({ hypervisor, config, kernel, busybox }: BareBoot
     shares: [],
   });
   const [program = "", ...args] = argv;
-  // QEMU writes the guest's console there. A FIFO tells of each line as it comes.
-  execFileSync("mkfifo", [console]);
   return {
     async boot() {
       const begin = performance.now();
-      const machine = spawn(program, args, { stdio: ["ignore", "ignore", "inherit"] });
+      // The guest's console is QEMU's standard output.
+      const machine = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
       const ended = once(machine, "exit");
-      const said = await untilSaid(console, SAID);
+      const said = await untilSaid(machine.stdout, SAID);
       const ms = performance.now() - begin;
       const processorMs = processorTime(machine.pid ?? 0);
       await ended;
@@ -74,21 +73,14 @@ export function createBareBoot({ hypervisor, config, kernel, busybox }: BareBoot
   };
 }
 
-/** Whether the text has come before the writer's end; reads on to that. */
-async function untilSaid(fifo: string, text: string): Promise<boolean> {
-  const file = await open(fifo);
+/** Whether the text has come before the output's end; what follows is read, too. */
+function untilSaid(output: Readable, text: string): Promise<boolean> {
   let got = "";
-  for (;;) {
-    const { buffer, bytesRead } = await file.read();
-    got += buffer.toString("latin1", 0, bytesRead);
-    if (bytesRead === 0 || got.includes(text)) {
-      void drain(file);
-      return got.includes(text);
-    }
-  }
-}
-
-async function drain(file: Awaited<ReturnType<typeof open>>): Promise<void> {
-  await file.readFile();
-  await file.close();
+  return new Promise((resolve) => {
+    output.on("data", (bytes: Buffer) => {
+      got += bytes.toString("latin1");
+      if (got.includes(text)) resolve(true);
+    });
+    output.on("end", () => resolve(false));
+  });
 }

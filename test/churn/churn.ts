@@ -51,7 +51,8 @@ export async function churn(options: ChurnOptions, lab: Lab): Promise<ChurnResul
   const cri = connectCri(lab.containerd.layout.socket, { callTimeoutMs: CALL_DEADLINE_MS });
   const exits = new Exits(lab.containerd.layout.socket);
   const random = createRandom(options.seed);
-  const injector = new Injector(lab, options.subject.faults, world, random.fork("faults"), findings);
+  const { faults: weights, calmMs } = options.subject;
+  const injector = new Injector(lab, weights, world, random.fork("faults"), findings, calmMs);
   const run = { options, lab, random, world, exits, injector, parts: { cri, calls, findings, world } };
   const left = new Set<string>();
   let containers = 0;
@@ -85,7 +86,8 @@ interface Run {
 /** The first pod of a machine leaves what all later ones share: a bridge, folders, chains of iptables, runc's state. */
 async function warmUp(run: Run): Promise<void> {
   const names = Object.keys(run.options.subject.workloads) as WorkloadName[];
-  for (const network of ["cni", "host"] as const) {
+  const { network: only } = run.options.subject;
+  for (const network of only ? [only] : (["cni", "host"] as const)) {
     for (const name of names) {
       const plan = planPod(createRandom(1), 0, { [name]: 1 });
       await live(run, new PodModel({ ...plan, name: "warm-up", network }));
@@ -100,7 +102,8 @@ async function liveRound(run: Run, first: number, last: number): Promise<PodMode
   let next = first;
   const worker = async () => {
     while (next < last) {
-      const pod = new PodModel(planPod(random, next++, options.subject.workloads));
+      const { workloads, network } = options.subject;
+      const pod = new PodModel({ ...planPod(random, next++, workloads), ...(network && { network }) });
       pods.push(pod);
       await live(run, pod);
     }

@@ -112,6 +112,8 @@ async function liveRunning(parts: LifeParts, pod: Pod, model: PodModel, own: Con
 /** Waits for the container's own word that it is up. @returns false for one that was killed before */
 async function cameUp(parts: LifeParts, pod: Pod, model: PodModel, own: ContainerModel, containerId: string) {
   own.pid = await persist(parts, "ContainerStatus", model, () => pidOf(parts.cri, containerId));
+  if (workloads[own.plan.workload].upFileIs === "inside")
+    return await cameUpInside(parts, pod, model, own, containerId);
   const path = `/proc/${own.pid}/root${workloads[own.plan.workload].upFile}`;
   const upOrGone = () => existsSync(path) || !existsSync(`/proc/${own.pid}`);
   try {
@@ -120,6 +122,25 @@ async function cameUp(parts: LifeParts, pod: Pod, model: PodModel, own: Containe
     parts.findings.add("hang", `${own.plan.name} (pid ${own.pid}) was started and does not run`, model.history);
   }
   if (existsSync(path)) return true;
+  await sawExit(parts, pod, model, own, containerId);
+  return false;
+}
+
+/** The same where nothing of the container can be seen from here. */
+async function cameUpInside(parts: LifeParts, pod: Pod, model: PodModel, own: ContainerModel, containerId: string) {
+  const { upFile } = workloads[own.plan.workload];
+  for (const began = Date.now(); ; await sleep(RETRY_MS)) {
+    const status = await persist(parts, "ContainerStatus", model, () => pod.containerStatus(containerId));
+    if (status.state === CONTAINER_EXITED) break;
+    // A call that a fault disturbs is made again.
+    const isUp = await parts.calls
+      .make("ExecSync", model, () => pod.exec(containerId, "test", "-e", upFile))
+      .then(({ exitCode }) => exitCode === 0, ignoreDisturbed);
+    if (isUp) return true;
+    if (Date.now() - began < UP_DEADLINE_MS) continue;
+    parts.findings.add("hang", `${own.plan.name} was started and does not run`, model.history);
+    break;
+  }
   await sawExit(parts, pod, model, own, containerId);
   return false;
 }

@@ -11,6 +11,8 @@ export type FaultKind =
   | "start command"
   | "delete command"
   | "compiler"
+  | "hypervisor"
+  | "virtiofsd"
   | "runc";
 
 /** Something that was killed: whom it may disturb, and until when. */

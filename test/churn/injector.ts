@@ -8,7 +8,7 @@ import type { Random, Weights } from "./random.ts";
 import { idsOf, kill9, nameOf, victims } from "./victims.ts";
 import type { World } from "./world.ts";
 
-const PAUSE_MS = { least: 40, most: 500 };
+const PAUSE_MS = { least: 40, most: 500 } as const;
 /** Commands that live for some milliseconds are waited for, up to this. */
 const WATCH_MS = 600;
 const OUTAGE_MS = 600;
@@ -26,6 +26,7 @@ export class Injector {
     private readonly world: World,
     private readonly random: Random,
     private readonly findings: Findings,
+    private readonly mostPauseMs: number = PAUSE_MS.most,
   ) {}
 
   start(): void {
@@ -42,7 +43,7 @@ export class Injector {
 
   private async loop(): Promise<void> {
     while (!this.stopped) {
-      await sleep(this.random.integer(PAUSE_MS.least, PAUSE_MS.most));
+      await sleep(this.random.integer(PAUSE_MS.least, this.mostPauseMs));
       if (!this.stopped) await this.inject(this.random.weighted(this.weights));
     }
   }
@@ -69,6 +70,10 @@ export class Injector {
         return this.killPassing(kind, () => victims.deleteCommands(shim));
       case "runc":
         return this.killPassing(kind, victims.runtimes);
+      case "hypervisor":
+        return this.killOne(kind, victims.hypervisors);
+      case "virtiofsd":
+        return this.killOne(kind, victims.virtiofsds);
       case "compiler":
         return this.killPassing(kind, victims.compilers);
     }

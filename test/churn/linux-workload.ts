@@ -7,6 +7,7 @@ const upFile = "/tmp/up";
 export const linux: Workload = {
   program: /^sh$/,
   upFile,
+  upFileIs: "below its root",
 
   command({ kind, code, lastsMs, name }) {
     if (kind === "broken") return ["/no/such/program", name];
@@ -19,6 +20,9 @@ export const linux: Workload = {
 
   codeOfStop: ({ kind, code }) => (kind === "stubborn" ? undefined : code),
 };
+
+/** The same in a virtual machine. */
+export const guest: Workload = { ...linux, upFileIs: "inside" };
 
 function untilStopped(kind: ContainerKind, code: number): string {
   const trap = kind === "stubborn" ? "trap '' TERM" : `trap 'exit ${code}' TERM`;

@@ -1,5 +1,5 @@
 // Makes and removes pods at random while parts of the runtime are killed at random, and looks for what that broke:
-//   npm run churn -- --pods 1000 --seed 7 --sandboxer runc|wasmtime|wasmedge --mode default|shim|runc --parallel 6
+//   npm run churn -- --pods 1000 --seed 7 --sandboxer runc|wasmtime|wasmedge|vmm --mode default|shim|runc --parallel 6
 //     [--no-faults] [--logs FOLDER]
 import { appendFileSync, cpSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -80,7 +80,9 @@ function count(text: string): number {
 await new Command("churn")
   .option("--pods <count>", "how many pods are made in all", count, 100)
   .option("--seed <number>", "what is done when; default: another one each time", count, Math.ceil(Math.random() * 1e6))
-  .addOption(new Option("--sandboxer <name>", "runc, or wasm with that engine").choices(sandboxers).default("runc"))
+  .addOption(
+    new Option("--sandboxer <name>", "runc, wasm with that engine, or vmm").choices(sandboxers).default("runc"),
+  )
   .addOption(
     new Option("--mode <mode>", "default or shim (sandbox_mode) for kuasar, runc for containerd's own shim")
       .choices(modes)

@@ -69,6 +69,8 @@ export class PodModel {
   shimKilled = false;
   /** Its pause process has been killed: it is not ready any more, though its containers run on. */
   pauseKilled = false;
+  /** Its virtual machine has been killed, or the file server that it lives by. */
+  machineKilled = false;
   /** containerd has been killed since it was made. */
   sawContainerdKilled = false;
   phase: "making" | "living" | "removing" = "making";
@@ -86,8 +88,8 @@ export class PodModel {
     return this.containers.find((container) => container.id === id);
   }
 
-  /** What only the loss of the shim or of the pause process may do to the pod has been done. */
+  /** What only the loss of the shim, of the pause process or of the machine may do to the pod has been done. */
   get condemned(): boolean {
-    return this.shimKilled || this.pauseKilled;
+    return this.shimKilled || this.pauseKilled || this.machineKilled;
   }
 }

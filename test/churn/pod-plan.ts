@@ -18,7 +18,7 @@ export type ContainerKind =
   | "broken";
 
 /** What it runs: see `workloads.ts`. */
-export type WorkloadName = "linux" | "wasm";
+export type WorkloadName = "linux" | "wasm" | "guest";
 
 export interface ExecPlan {
   readonly code: number;

@@ -1,4 +1,5 @@
 import { type RuntimeCase, runtimeCases } from "../integration/runtime-case.ts";
+import { vmCases } from "../integration/vm-case.ts";
 import { wasmCases } from "../integration/wasm-case.ts";
 import type { FaultKind } from "./fault-log.ts";
 import type { WorkloadName } from "./pod-plan.ts";
@@ -10,9 +11,13 @@ export interface Subject {
   readonly runtimeCase: RuntimeCase;
   readonly workloads: Weights<WorkloadName>;
   readonly faults: Weights<FaultKind>;
+  /** Between two faults, at most; the usual half second where it is left out. */
+  readonly calmMs?: number;
+  /** The network that all of its pods have; some have the host's where it is left out. */
+  readonly network?: "cni";
 }
 
-export const sandboxers = ["runc", "wasmtime", "wasmedge"] as const;
+export const sandboxers = ["runc", "wasmtime", "wasmedge", "vmm"] as const;
 export const modes = ["default", "shim", "runc"] as const;
 
 /** containerd's own shim has no sandboxer, and is its own `start`: what is left makes sense there, too. */
@@ -32,6 +37,18 @@ const behindSandboxer: Weights<FaultKind> = {
   "delete command": 2,
 };
 
+/** What is in a machine is not to be seen from here, and cannot be killed from here. */
+const behindMachine: Weights<FaultKind> = {
+  shim: 1,
+  containerd: 1,
+  sandboxer: 5,
+  both: 0.7,
+  "start command": 2,
+  "delete command": 1,
+  hypervisor: 2,
+  virtiofsd: 2,
+};
+
 /**
  * @param sandboxer "wasmtime" and "wasmedge" are the wasm sandboxer with that engine
  * @param mode "runc" is containerd's own shim, whatever the sandboxer
@@ -44,6 +61,11 @@ export function subjectOf(sandboxer: (typeof sandboxers)[number], mode: (typeof 
     sandboxer && (sandboxMode === "shim") === (mode === "shim");
   if (sandboxer === "runc") {
     return { runtimeCase: caseIn(runtimeCases, isMode), ...linuxOnly, faults: behindSandboxer };
+  }
+  if (sandboxer === "vmm") {
+    const runtimeCase = caseIn(vmCases, isMode);
+    // An emulated machine takes seconds to boot, and shall come that far now and then.
+    return { runtimeCase, workloads: { guest: 1 }, faults: behindMachine, network: "cni", calmMs: 30_000 };
   }
   return {
     runtimeCase: wasmCase(caseIn(wasmCases(sandboxer), isMode)),

@@ -13,6 +13,8 @@ export const victims = {
   compilers: () => alive(({ argv }) => argv[1] === "compile" && workloads.wasm.program.test(argv[0] ?? "")),
   inits: () => alive(({ argv }) => /^churn-\d+-c\d+$/.test(argv.at(-1) ?? "") && isWorkload(argv)),
   execs: () => alive(({ argv }) => /^churn-\d+-c\d+-exec$/.test(argv.at(-1) ?? "") && isWorkload(argv)),
+  hypervisors: () => alive(({ argv }) => argv.some((word) => word.endsWith(",process=kuasar-vm"))),
+  virtiofsds: () => alive(({ argv }) => /(^|\/)virtiofsd$/.test(argv[0] ?? "")),
   /** catatonit's -P in our pods, /pause in the runc shim's. */
   pauses: () => alive(({ argv }) => argv.at(-1) === "-P" || argv[0] === "/pause"),
 };

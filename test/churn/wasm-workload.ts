@@ -37,6 +37,7 @@ export const wasm: Workload = {
   image: reference,
   program: /(^|\/)(wasmtime|wasmedge)$/,
   upFile: "/rootfs/tmp/up",
+  upFileIs: "below its root",
 
   command({ kind, code, lastsMs, name }) {
     if (kind === "broken") return ["/no/such/module.wasm", name];

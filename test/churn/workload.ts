@@ -10,8 +10,10 @@ export interface Workload {
   execCommand(name: string, exec: ExecPlan): string[];
   /** The program that the kernel shows for both. */
   readonly program: RegExp;
-  /** Appears below the root of the container's process when that has come far enough to be told something. */
+  /** Appears when the container's process has come far enough to be told something. */
   readonly upFile: string;
+  /** Below the root of the container's process, on this host; or to be asked for in the container. */
+  readonly upFileIs: "below its root" | "inside";
   /** What one that runs until it is told to stop ends with then; undefined if it does not listen, and has to be killed. */
   codeOfStop(plan: ContainerPlan): number | undefined;
 }

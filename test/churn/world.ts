@@ -6,6 +6,7 @@ export class World {
   readonly pods = new Set<PodModel>();
   private readonly shimsKilled = new Set<string>();
   private readonly pausesKilled = new Set<string>();
+  private readonly machinesKilled = new Set<string>();
 
   constructor(readonly faults: FaultLog) {}
 
@@ -15,6 +16,7 @@ export class World {
     pod.note(`is ${id}`);
     pod.shimKilled ||= this.shimsKilled.has(id);
     pod.pauseKilled ||= this.pausesKilled.has(id);
+    pod.machineKilled ||= this.machinesKilled.has(id);
   }
 
   container(name: string): { pod: PodModel; container: ContainerModel } | undefined {
@@ -37,16 +39,19 @@ export class World {
   /** Takes note, before it is done, of a fault that is one pod's. */
   strike(kind: FaultKind, ids: ReadonlySet<string>, what: string): void {
     const owners = this.owners(ids);
+    const isMachine = kind === "hypervisor" || kind === "virtiofsd";
     this.faults.strike(kind, owners);
     for (const pod of owners) {
       pod.note(`FAULT ${kind}: ${what}`);
       if (pod.id === undefined || !ids.has(pod.id)) continue;
       pod.shimKilled ||= kind === "shim";
       pod.pauseKilled ||= kind === "pause";
+      pod.machineKilled ||= isMachine;
     }
     for (const id of ids) {
       if (kind === "shim") this.shimsKilled.add(id);
       if (kind === "pause") this.pausesKilled.add(id);
+      if (isMachine) this.machinesKilled.add(id);
     }
   }
 

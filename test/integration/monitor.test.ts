@@ -56,6 +56,26 @@ describe("kuasar-monitor, the parent of a pod's processes", function () {
     assert.deepEqual([result.exitStatus, result.stdout.length], [0, 65_536]);
   });
 
+  it("keeps the last of what a process writes, however much there is, and makes the process wait", async () => {
+    const [log, errors] = [join(folder, "out.log"), join(folder, "errors.log")];
+    const script = "i=0; while [ $i -lt 30000 ]; do i=$((i+1)); echo line $i; done; echo last >&2";
+    await spawn({
+      key: "talker",
+      argv: ["sh", "-c", script],
+      stdio: { stdout: log, stderr: errors, keptBytes: 20_000 },
+    });
+    assert.equal((await monitor.wait({ key: "talker" })).exitStatus, 0);
+    await monitor.release({ key: "talker" });
+    assert.equal(readFileSync(errors, "utf8"), "last\n");
+    const text = readFileSync(`${log}.1`, "utf8") + readFileSync(log, "utf8");
+    assert.ok(text.length >= 20_000 && text.length <= 60_000, `${text.length} bytes are kept`);
+    const lines = text.split("\n").slice(1, -1);
+    assert.deepEqual(
+      lines,
+      lines.map((_, i) => `line ${30_000 - lines.length + 1 + i}`),
+    );
+  });
+
   it("kills a command at its deadline", async () => {
     const late = run({ argv: ["sleep", "1000"], timeoutMs: 100 });
     await rejects(late, Code.DEADLINE_EXCEEDED, /sleep 1000: killed, it took longer than 100 ms/);

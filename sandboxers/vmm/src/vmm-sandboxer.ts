@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { hierarchies } from "@kuasar/framework/cgroup/hierarchies";
 import { createPodCgroup } from "@kuasar/framework/cgroup/pod-cgroup";
 import { removeCgroup } from "@kuasar/framework/cgroup/remove-cgroup";
-import { ErrorCode, failedPrecondition, invalidArgument, isCode } from "@kuasar/framework/error/sandbox-error";
+import { errorText, failedPrecondition, invalidArgument } from "@kuasar/framework/error/sandbox-error";
 import type { Logger } from "@kuasar/framework/log/logger";
 import { readSpec } from "@kuasar/framework/oci/read-spec";
 import type { OciSpec } from "@kuasar/framework/oci/spec";
@@ -20,13 +20,15 @@ import type { VmmConfig } from "./config.ts";
 import { createMachineExec } from "./debug/machine-exec.ts";
 import { createQemu } from "./hypervisor/qemu/qemu.ts";
 import { createMachines } from "./machine/machine.ts";
+import { endProcesses, HYPERVISOR_KEY, kill, machineEnd } from "./machine/machine-end.ts";
 import { machineFacts, noteMachineFacts } from "./machine/machine-facts.ts";
 import { machineFolder, removeMachineFolder } from "./machine/machine-folder.ts";
 import { createMachineMetrics } from "./machine/machine-metrics.ts";
-import { HYPERVISOR_KEY, startMachine } from "./machine/start-machine.ts";
+import { postMortem } from "./machine/post-mortem.ts";
+import { startMachine } from "./machine/start-machine.ts";
 import { createWholeMachine } from "./machine/whole-machine.ts";
+import { leavePodNetwork } from "./network/leave-pod-network.ts";
 import { closeShare, openShare } from "./share/share-folder.ts";
-import { VIRTIOFSD_KEY } from "./share/virtiofsd.ts";
 import { largestSize, machineSize } from "./size/machine-size.ts";
 import { NO_SIZE, podSize, type Size } from "./size/pod-size.ts";
 import { createContainerStorage } from "./storage/container-storage.ts";
@@ -34,8 +36,9 @@ import { createPodDrives } from "./storage/pod-drives.ts";
 import { createStorageFolders } from "./storage/storage-folders.ts";
 import { createVmmTasks } from "./task/vmm-tasks.ts";
 
-const SIGKILL = 9;
 const MB = 1024 * 1024;
+/** For the answer to reach a caller who has set a deadline. */
+const ANSWER_MS = 1_000;
 
 /** What of a pod's request its machine is made from. */
 interface PodPlan {
@@ -64,8 +67,12 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
     writableBytes: config.rootfs_writable_mb * MB,
     log,
   });
+  /** Starts that are under way. */
+  const starts = new Map<Sandbox, AbortController>();
+  /** Those whose end was asked for. */
+  const stopped = new WeakSet<Sandbox>();
 
-  async function boot(sandbox: Sandbox, plan: PodPlan): Promise<number> {
+  async function boot(sandbox: Sandbox, plan: PodPlan, timeoutMs: number, signal: AbortSignal): Promise<number> {
     const cgroupProcs = plan.cgroup === "" ? [] : createPodCgroup(hierarchies(), plan.cgroup, undefined);
     const { emulated } = hypervisor.capabilities();
     const { view } = await openShare(sandbox);
@@ -81,6 +88,7 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
       cgroupProcs,
       size,
     };
+    const limit = timeoutMs === 0 ? Number.POSITIVE_INFINITY : Math.max(timeoutMs - ANSWER_MS, timeoutMs / 2);
     const facts = { hypervisor: hypervisor.name, accelerator: emulated || "KVM", emulated: emulated !== "", ...size };
     let began = 0;
     const machine = await startMachine(
@@ -88,9 +96,10 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
       hypervisor,
       config,
       request,
-      ({ agent, console, pid, channel }) => {
+      { timeoutMs: Math.min(config.boot_timeout_in_ms, Math.ceil(limit)), signal },
+      ({ agent, pid, channel }) => {
         began = performance.now();
-        remember(sandbox, { agent: { ...agent }, console, machinePid: pid });
+        remember(sandbox, { agent: { ...agent }, machinePid: pid });
         noteMachineFacts(sandbox, { ...facts, channel, kernel: "" });
       },
     );
@@ -103,12 +112,22 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
     return machine.pid;
   }
 
+  async function undoStart(sandbox: Sandbox): Promise<void> {
+    machines.end(sandbox);
+    await endProcesses(sandbox.monitor);
+    await closeShare(sandbox);
+    const { netns } = planOf(sandbox);
+    if (netns !== "") await leavePodNetwork(sandbox.monitor, netns);
+    await removeMachineFolder(sandbox);
+  }
+
   return {
     kind: "vmm",
+    processKey: HYPERVISOR_KEY,
+    holdsTasks: true,
     platform: goPlatform(),
     whole: createWholeMachine({ hypervisor, machines, cgroupOf: (sandbox) => planOf(sandbox).cgroup, log }),
     metrics: metrics.all,
-    describe: (sandbox) => ({ machine: { ...machineFacts(sandbox) } }),
     execInMachine: createMachineExec(config, machines),
     tasks: createVmmTasks(machines, storage, log),
 
@@ -134,27 +153,48 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
       }
     },
 
-    async start(sandbox) {
-      return await boot(sandbox, planOf(sandbox));
+    async start(sandbox, timeoutMs) {
+      const start = new AbortController();
+      starts.set(sandbox, start);
+      try {
+        return await boot(sandbox, planOf(sandbox), timeoutMs, start.signal);
+      } catch (error) {
+        log.warn({ sandbox: sandbox.id, err: errorText(error) }, "a machine did not start");
+        await undoStart(sandbox).catch((left: unknown) =>
+          log.warn({ sandbox: sandbox.id, err: errorText(left) }, "something is left of a machine that did not start"),
+        );
+        throw error;
+      } finally {
+        starts.delete(sandbox);
+      }
     },
 
+    describe(sandbox) {
+      const silentSince = machines.known(sandbox)?.liveness.silentSince;
+      const silence = silentSince === undefined ? {} : { silentSince: new Date(silentSince).toISOString() };
+      return { machine: { ...machineFacts(sandbox), ...silence } };
+    },
+
+    interruptStart: (sandbox) => starts.get(sandbox)?.abort(),
+    undoStart,
+
     async wait(sandbox) {
-      const { exit } = await sandbox.monitor.wait(HYPERVISOR_KEY);
-      machines.forget(sandbox);
-      return exit;
+      const end = await machineEnd(sandbox.monitor);
+      machines.end(sandbox);
+      if (stopped.has(sandbox)) return end.exit;
+      return { ...end.exit, reason: await postMortem(end, machineFolder(sandbox)) };
     },
 
     async stop(sandbox) {
-      // Its containers have ended; what else is in it has nothing to put in order.
-      await end(sandbox, HYPERVISOR_KEY);
+      // Its containers have ended, or shall; what else is in it has nothing to put in order.
+      stopped.add(sandbox);
+      machines.end(sandbox);
+      await kill(sandbox.monitor, HYPERVISOR_KEY);
     },
 
     async remove(sandbox) {
-      machines.forget(sandbox);
-      for (const key of [HYPERVISOR_KEY, VIRTIOFSD_KEY]) {
-        await end(sandbox, key);
-        await sandbox.monitor.release(key);
-      }
+      machines.end(sandbox);
+      await endProcesses(sandbox.monitor);
       await closeShare(sandbox);
       folders.removeAll(sandbox);
       await releasePodFiles(podFilesFolder(sandbox), sandbox.monitor);
@@ -167,15 +207,6 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
 }
 
 const podFilesFolder = ({ directory }: Sandbox) => join(directory, "files");
-
-async function end({ monitor }: Sandbox, key: string): Promise<void> {
-  try {
-    await monitor.signal(key, SIGKILL);
-    await monitor.wait(key);
-  } catch (error) {
-    if (!isCode(error, ErrorCode.NOT_FOUND)) throw error;
-  }
-}
 
 /** A container without a pod has a machine to itself, which is what its spec asks for. */
 function podPlan(request: SandboxRequest): PodPlan {

@@ -1,5 +1,6 @@
 import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
+import { type BoundedLog, openBoundedLog } from "./bounded-log.ts";
 import { type LoggedContainer, startLogDriver } from "./log-driver.ts";
 import { closeOutput, isFifo, type Output, openOutput } from "./output.ts";
 import { type Relay, relayInput, relayOutput } from "./relay.ts";
@@ -29,6 +30,8 @@ export interface StdioPaths {
   readonly gid?: number | null | undefined;
   /** Pipes in place of the FIFOs themselves. */
   readonly pipes?: boolean | null | undefined;
+  /** Files are written by the monitor, which keeps the last so many bytes. */
+  readonly keptBytes?: number | null | undefined;
 }
 
 /** Who the stdio is for. */
@@ -52,7 +55,10 @@ export async function openStdio(paths: StdioPaths, owner: StdioOwner): Promise<P
   try {
     const piped = paths.pipes ?? false;
     opened.stdin(paths.stdin ?? "", piped);
-    if (stdout.kind === "driver") {
+    if (paths.keptBytes) {
+      opened.log(1, pathOf(stdout), paths.keptBytes);
+      opened.log(2, pathOf(stderr), paths.keptBytes);
+    } else if (stdout.kind === "driver") {
       const pipes = await startLogDriver(stdout, owner);
       opened.child[1] = pipes.stdout;
       opened.child[2] = pipes.stderr;
@@ -111,6 +117,7 @@ class Opened implements ProcessStdio {
   private readonly kept: [number, number, number] = [-1, -1, -1];
   private readonly relays: Relay[] = [];
   private readonly outputRelays: Relay[] = [];
+  private readonly logs: BoundedLog[] = [];
 
   constructor(
     readonly terminal: Terminal | undefined = undefined,
@@ -151,6 +158,16 @@ class Opened implements ProcessStdio {
     this.give(this.child[fd]);
   }
 
+  log(fd: 1 | 2, path: string, keptBytes: number): void {
+    if (path === "") {
+      this.child[fd] = sys.open("/dev/null", sys.O_WRONLY, 0);
+      return;
+    }
+    const log = openBoundedLog(path, keptBytes);
+    this.logs.push(log);
+    this.child[fd] = log.end;
+  }
+
   private relay(relay: Relay): number {
     this.relays.push(relay);
     return relay.end;
@@ -164,6 +181,7 @@ class Opened implements ProcessStdio {
     const [, stdout, stderr] = this.kept;
     return (
       this.outputRelays.some((relay) => relay.isBehind) ||
+      this.logs.some((log) => log.isBehind) ||
       [stdout, stderr].some((fd) => fd >= 0 && sys.unread(fd) > 0) ||
       (this.terminal?.isUnread ?? false)
     );
@@ -179,6 +197,7 @@ class Opened implements ProcessStdio {
     this.closeChildEnds();
     closeAll(this.kept);
     for (const relay of this.relays) relay.finish();
+    for (const log of this.logs) log.close();
     this.terminal?.close();
   }
 }

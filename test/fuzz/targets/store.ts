@@ -31,7 +31,7 @@ export const store = fuzzTarget<Input>({
   async open() {
     const node = await createNodeFixture();
     await node.domain.sandboxes.create(node.sandboxRequest("pod"));
-    await node.domain.sandboxes.start(NAMESPACE, "pod");
+    await node.domain.sandboxes.start(NAMESPACE, "pod", 0);
     const sandbox = node.domain.registry.get(NAMESPACE, "pod");
     await node.domain.tasks.create(sandbox, node.taskRequest("t1", "exec sleep 1000"), 0);
     node.domain.execs.add(sandbox, {

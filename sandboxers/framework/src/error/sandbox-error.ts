@@ -18,6 +18,11 @@ export const ErrorCode = {
 
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 
+/** Whether it is one of gRPC's, of which a sandboxer makes some itself. */
+export function isErrorCode(code: number): code is ErrorCode {
+  return Number.isInteger(code) && code >= 1 && code <= 16;
+}
+
 /** The one error of a sandboxer: made where the cause is known, converted to the wire once, in `service/wire-error`. */
 export class SandboxError extends Error {
   readonly code: ErrorCode;

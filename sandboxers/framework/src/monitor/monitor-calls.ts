@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { kuasar } from "@kuasar/proto/containerd";
 import type { MessageType } from "@kuasar/proto/message-type";
 import { type Client, StatusError } from "ttrpc-ts";
-import { ErrorCode, errorText, isCode, SandboxError } from "../error/sandbox-error.ts";
+import { ErrorCode, errorText, isCode, isErrorCode, SandboxError } from "../error/sandbox-error.ts";
 import { type Exit, now } from "../sandbox/exit.ts";
 import type { Monitor } from "./monitor.ts";
 
@@ -16,6 +16,8 @@ const RETRY_MS = 50;
 const RETRY_MAX_MS = 2_000;
 // The monitor enforces the limit on a command; this side waits for it to say so.
 const RUN_GRACE_MS = 5_000;
+/** Characters of an error's text. */
+const MESSAGE_MAX = 8_192;
 
 /** How a monitor is reached. */
 export interface MonitorLink {
@@ -141,10 +143,11 @@ function exitOf({ exitStatus, exitedAt }: { exitStatus: number; exitedAt?: Exit[
   return { status: exitStatus, at: exitedAt ? { seconds: exitedAt.seconds, nanos: exitedAt.nanos } : now() };
 }
 
-/** The same code and text, as this program's own error. */
+/** The same code and text, as this program's own error. Both may have been made up by the guest of a virtual machine. */
 export function asSandboxError(error: unknown): SandboxError {
   if (error instanceof StatusError && error.code !== 0) {
-    return new SandboxError(error.code as ErrorCode, error.message, { cause: error });
+    const code = isErrorCode(error.code) ? error.code : ErrorCode.UNKNOWN;
+    return new SandboxError(code, error.message.slice(0, MESSAGE_MAX), { cause: error });
   }
   return new SandboxError(ErrorCode.INTERNAL, errorText(error), { cause: error });
 }

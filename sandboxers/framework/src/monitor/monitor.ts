@@ -69,6 +69,8 @@ export interface Stdio {
   readonly gid: number;
   /** Pipes for the process in place of its FIFOs. */
   readonly pipes?: boolean;
+  /** Of a process that is spawned: the monitor writes its files, and keeps the last so many bytes (and up to twice that). */
+  readonly keptBytes?: number;
 }
 
 export interface IdMapping {

@@ -10,6 +10,12 @@ export interface Exit {
   readonly at: Timestamp;
 }
 
+/** How a sandbox ended. */
+export interface SandboxExit extends Exit {
+  /** Why, for people, where it was not asked to: which process ended, and what was last heard of it. */
+  readonly reason?: string;
+}
+
 export const UNKNOWN_EXIT_STATUS = 255;
 
 export function now(): Timestamp {

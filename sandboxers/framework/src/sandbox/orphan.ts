@@ -7,6 +7,7 @@ import { isSameProcess } from "../proc/start-time.ts";
 import { logUnwritten } from "../store/unwritten.ts";
 import { processKey } from "../task/task-record.ts";
 import type { Sandbox } from "./sandbox.ts";
+import type { Sandboxer } from "./sandboxer.ts";
 
 /** Whether what is left of the sandbox is in nobody's care: its monitor died, and it has been given no other. */
 export function isOrphan({ monitor, record }: Sandbox): boolean {
@@ -17,7 +18,12 @@ export function isOrphan({ monitor, record }: Sandbox): boolean {
  * Gives a sandbox whose monitor died another one, to be removed with: what still runs of the sandbox is put into the
  * new monitor's care. Pids are only trusted together with their start time.
  */
-export async function adoptOrphan(sandbox: Sandbox, monitors: Monitors, log: Logger): Promise<void> {
+export async function adoptOrphan(
+  sandbox: Sandbox,
+  sandboxer: Sandboxer,
+  monitors: Monitors,
+  log: Logger,
+): Promise<void> {
   sandbox.monitor.close();
   // A process that is killed leaves its socket; the shim's `delete` command, which removes it, may never have been run.
   rmSync(socketPath(sandbox.record.monitorAddress), { force: true });
@@ -25,7 +31,7 @@ export async function adoptOrphan(sandbox: Sandbox, monitors: Monitors, log: Log
   sandbox.monitor = monitor;
   const change = { state: "deleting", monitorAddress: monitor.address, ownMonitor: true, orphaned: true } as const;
   logUnwritten(log, { sandbox: sandbox.id }, sandbox.note(change));
-  for (const { key, pid, startTime } of processes(sandbox)) {
+  for (const { key, pid, startTime } of processes(sandbox, sandboxer)) {
     if (isSameProcess(pid, startTime)) {
       try {
         await monitor.adopt(key, pid, startTime);
@@ -36,8 +42,14 @@ export async function adoptOrphan(sandbox: Sandbox, monitors: Monitors, log: Log
   }
 }
 
-function* processes(sandbox: Sandbox): Iterable<{ key: string; pid: number; startTime: number }> {
-  yield { key: sandbox.id, pid: sandbox.record.pid, startTime: sandbox.record.startTime };
+function* processes(
+  sandbox: Sandbox,
+  { processKey: own = sandbox.id, holdsTasks }: Sandboxer,
+): Iterable<{ key: string; pid: number; startTime: number }> {
+  yield { key: own, pid: sandbox.record.pid, startTime: sandbox.record.startTime };
+  if (holdsTasks) {
+    return;
+  }
   for (const { record } of sandbox.tasks.values()) {
     yield { key: processKey(record.id), pid: record.pid, startTime: record.startTime };
     for (const exec of Object.values(record.execs)) {

@@ -10,7 +10,7 @@ describe("a sandboxer that was killed", () => {
   beforeEach(async () => {
     node = await createNodeFixture();
     await node.domain.sandboxes.create(node.sandboxRequest("pod"));
-    await node.domain.sandboxes.start(NAMESPACE, "pod");
+    await node.domain.sandboxes.start(NAMESPACE, "pod", 0);
   });
   afterEach(() => node.close());
 
@@ -67,6 +67,17 @@ describe("a sandboxer that was killed", () => {
     await node.restart();
     expect(pod().record).to.include({ state: "ready", pid });
     expect(node.domain.queries.state(pod(), "c1", "").state).to.equal("running");
+  });
+
+  it("undoes a start that takes more than a process, and can start the sandbox then", async () => {
+    node.sandboxer.undoStart = (sandbox) => node.sandboxer.stop(sandbox, 0);
+    const { pid } = pod().record;
+    edit(file("sandbox.json"), { state: "starting", pid: 0 });
+    await node.restart();
+    expect(pod().record).to.include({ state: "created", pid: 0 });
+    expect(existsSync(`/proc/${pid}`)).to.equal(false);
+    await node.domain.sandboxes.start(NAMESPACE, "pod", 0);
+    expect(pod().record.state).to.equal("ready");
   });
 
   it("can be asked to delete again what it was deleting", async () => {

@@ -10,9 +10,10 @@ import { unknownExit } from "./exit.ts";
 import { Sandbox } from "./sandbox.ts";
 import type { SandboxLifecycle } from "./sandbox-lifecycle.ts";
 import type { SandboxRegistry } from "./sandbox-registry.ts";
+import type { Sandboxer } from "./sandboxer.ts";
 
 export interface RecoveryParts extends TaskRecoveryParts {
-  readonly kind: string;
+  readonly sandboxer: Sandboxer;
   readonly store: StateStore;
   readonly registry: SandboxRegistry;
   readonly monitors: Monitors;
@@ -28,7 +29,7 @@ const AT_A_TIME = 32;
  * half made or half removed is removed. Throws StoreUnreadable, having changed nothing, if the store cannot be read.
  */
 export async function recover(parts: RecoveryParts): Promise<void> {
-  const stored = readStore(parts.store, parts.kind);
+  const stored = readStore(parts.store, parts.sandboxer.kind);
   parts.store.sweep();
   const queue = [...stored];
   const worker = async () => {
@@ -129,13 +130,16 @@ function endSandbox(sandbox: Sandbox): void {
 }
 
 async function settle(sandbox: Sandbox, processes: MonitoredProcess[], parts: RecoveryParts): Promise<void> {
-  const { sandboxes } = parts;
+  const { sandboxer, sandboxes } = parts;
   const { state } = sandbox.record;
   if (state === "stopped") {
     endSandbox(sandbox);
+  } else if (state === "starting" && sandboxer.undoStart) {
+    await sandboxer.undoStart(sandbox);
+    sandbox.update({ state: "created" });
   } else if (state === "starting") {
     // The process, if there is one, was never named to anybody: the start did take place all the same.
-    const own = processes.find(({ key }) => key === sandbox.id);
+    const own = processes.find(({ key }) => key === (sandboxer.processKey ?? sandbox.id));
     sandbox.update(
       own === undefined ? { state: "created" } : { state: "ready", pid: own.pid, startTime: processStartTime(own.pid) },
     );

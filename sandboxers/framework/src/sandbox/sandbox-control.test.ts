@@ -14,7 +14,7 @@ describe("a sandbox as a whole", () => {
 
   async function start(id: string): Promise<void> {
     await node.domain.sandboxes.create(node.sandboxRequest(id));
-    await node.domain.sandboxes.start(NAMESPACE, id);
+    await node.domain.sandboxes.start(NAMESPACE, id, 0);
   }
   const stateOf = (id: string) =>
     JSON.parse(readLastRecord(join(node.dir, NAMESPACE, id, "sandbox.json")) ?? "").state as string;

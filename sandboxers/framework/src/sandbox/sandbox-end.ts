@@ -1,7 +1,7 @@
 import { errorText } from "../error/sandbox-error.ts";
 import type { Logger } from "../log/logger.ts";
 import { logUnwritten } from "../store/unwritten.ts";
-import { type Exit, unknownExit } from "./exit.ts";
+import { type SandboxExit, unknownExit } from "./exit.ts";
 import type { Sandbox } from "./sandbox.ts";
 import type { SandboxRegistry } from "./sandbox-registry.ts";
 import type { Sandboxer } from "./sandboxer.ts";
@@ -11,7 +11,7 @@ export interface SandboxEnd {
   /** Takes note of the end of a sandbox's process, now or at any later time. */
   watch(sandbox: Sandbox): void;
   /** The sandbox has ended so. */
-  ended(sandbox: Sandbox, exit: Exit): void;
+  ended(sandbox: Sandbox, exit: SandboxExit): void;
 }
 
 export interface SandboxEndParts {
@@ -37,9 +37,12 @@ export function createSandboxEnd({ sandboxer, registry, log }: SandboxEndParts):
       .then((exit) => ended(sandbox, exit));
   }
 
-  function ended(sandbox: Sandbox, exit: Exit): void {
+  function ended(sandbox: Sandbox, { reason, ...exit }: SandboxExit): void {
+    if (reason !== undefined) {
+      log.warn({ sandbox: sandbox.id, status: exit.status, reason }, "the sandbox has ended by itself");
+    }
     if (sandbox.record.state !== "deleting") {
-      record(sandbox, { state: "stopped", exit });
+      record(sandbox, { state: "stopped", exit, ...(reason !== undefined && { endReason: reason }) });
     }
     sandbox.exited.resolve(exit);
   }

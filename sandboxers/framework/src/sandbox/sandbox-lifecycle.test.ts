@@ -19,7 +19,7 @@ describe("a sandbox", () => {
     const { sandboxes } = node.domain;
     await sandboxes.create(node.sandboxRequest("pod"));
     expect(record("pod").state).to.equal("created");
-    const { pid } = await sandboxes.start(NAMESPACE, "pod");
+    const { pid } = await sandboxes.start(NAMESPACE, "pod", 0);
     expect(existsSync(`/proc/${pid}`)).to.equal(true);
     expect(record("pod")).to.include({ state: "ready", pid });
     const waiting = sandboxes.wait(NAMESPACE, "pod");
@@ -29,6 +29,30 @@ describe("a sandbox", () => {
     await sandboxes.shutdown(NAMESPACE, "pod");
     expect(existsSync(join(node.dir, NAMESPACE))).to.equal(false);
     expect(node.monitor.released).to.include("pod");
+  });
+
+  it("that has ended by itself has the reason in its status", async () => {
+    const { sandboxes, registry } = node.domain;
+    node.sandboxer.reason = "its process was ended by signal 9";
+    await sandboxes.create(node.sandboxRequest("pod"));
+    const { pid } = await sandboxes.start(NAMESPACE, "pod", 0);
+    process.kill(pid, "SIGKILL");
+    expect((await sandboxes.wait(NAMESPACE, "pod")).status).to.equal(137);
+    expect(JSON.parse(sandboxes.status(NAMESPACE, "pod").info.info ?? "").endReason).to.equal(node.sandboxer.reason);
+    expect(registry.get(NAMESPACE, "pod").record.exit).to.not.have.property("reason");
+  });
+
+  it("that is to be removed does not wait for its start", async () => {
+    const { sandboxes } = node.domain;
+    await sandboxes.create(node.sandboxRequest("pod"));
+    const start = new Promise<number>((_, reject) => {
+      node.sandboxer.interruptStart = () => reject(new Error("interrupted"));
+    });
+    node.sandboxer.start = () => start;
+    const starting = sandboxes.start(NAMESPACE, "pod", 0).catch((error: Error) => error.message);
+    await sandboxes.shutdown(NAMESPACE, "pod");
+    expect(await starting).to.equal("interrupted");
+    expect(existsSync(join(node.dir, NAMESPACE))).to.equal(false);
   });
 
   it("whose making fails leaves nothing behind, and can be made again", async () => {
@@ -50,7 +74,7 @@ describe("a sandbox", () => {
   });
 
   it("is not found if there is none", async () => {
-    await rejects(node.domain.sandboxes.start(NAMESPACE, "pod"), 5, /does not exist/);
+    await rejects(node.domain.sandboxes.start(NAMESPACE, "pod", 0), 5, /does not exist/);
     await rejects(node.domain.sandboxes.shutdown(NAMESPACE, "pod"), 5, /does not exist/);
   });
 
@@ -61,14 +85,14 @@ describe("a sandbox", () => {
 
   it("cannot be started twice", async () => {
     await node.domain.sandboxes.create(node.sandboxRequest("pod"));
-    await node.domain.sandboxes.start(NAMESPACE, "pod");
-    await rejects(node.domain.sandboxes.start(NAMESPACE, "pod"), 9, /is ready/);
+    await node.domain.sandboxes.start(NAMESPACE, "pod", 0);
+    await rejects(node.domain.sandboxes.start(NAMESPACE, "pod", 0), 9, /is ready/);
   });
 
   it("takes its tasks with it", async () => {
     const { sandboxes, tasks, queries, registry } = node.domain;
     await sandboxes.create(node.sandboxRequest("pod"));
-    await sandboxes.start(NAMESPACE, "pod");
+    await sandboxes.start(NAMESPACE, "pod", 0);
     const sandbox = registry.get(NAMESPACE, "pod");
     await tasks.create(sandbox, node.taskRequest("c1", "sleep 1000"), 0);
     const waiting = queries.wait(sandbox, "c1", "");
@@ -81,7 +105,7 @@ describe("a sandbox", () => {
     const { sandboxes, tasks, registry } = node.domain;
     await sandboxes.create(node.sandboxRequest("created"));
     await sandboxes.create(node.sandboxRequest("ready"));
-    await sandboxes.start(NAMESPACE, "ready");
+    await sandboxes.start(NAMESPACE, "ready", 0);
     await tasks.create(registry.get(NAMESPACE, "ready"), node.taskRequest("c1", "sleep 1000"), 0);
     await node.monitor.die();
     while (registry.all().length > 0) await sleep(10);
@@ -94,7 +118,7 @@ describe("a sandbox", () => {
       const { sandboxes, tasks, queries, registry } = node.domain;
       Object.assign(node.sandboxer, { takesSignals });
       await sandboxes.create(node.sandboxRequest("pod"));
-      await sandboxes.start(NAMESPACE, "pod");
+      await sandboxes.start(NAMESPACE, "pod", 0);
       const sandbox = registry.get(NAMESPACE, "pod");
       await tasks.create(sandbox, node.taskRequest("c1", "sleep 1000"), 0);
       await tasks.start(sandbox, "c1", 0);
@@ -110,7 +134,7 @@ describe("a sandbox", () => {
   it("outlives its own bundle while its shim lives and it has tasks", async () => {
     const { sandboxes, tasks, registry } = node.domain;
     await sandboxes.create(node.sandboxRequest("pod"));
-    await sandboxes.start(NAMESPACE, "pod");
+    await sandboxes.start(NAMESPACE, "pod", 0);
     const sandbox = registry.get(NAMESPACE, "pod");
     await tasks.create(sandbox, node.taskRequest("c1", "exit 3"), 0);
     await tasks.start(sandbox, "c1", 0);
@@ -124,6 +148,6 @@ describe("a sandbox", () => {
   it("starts a monitor of its own if nobody brought one", async () => {
     await node.domain.sandboxes.create(node.sandboxRequest("pod", { monitorAddress: "" }));
     expect(record("pod").monitorAddress).to.match(/own0$/);
-    expect((await node.domain.sandboxes.start(NAMESPACE, "pod")).pid).to.be.greaterThan(0);
+    expect((await node.domain.sandboxes.start(NAMESPACE, "pod", 0)).pid).to.be.greaterThan(0);
   });
 });

@@ -10,7 +10,7 @@ import { adoptOrphan, isOrphan } from "./orphan.ts";
 import { Sandbox } from "./sandbox.ts";
 import { createSandboxControl, resumeIfPaused, type SandboxControl } from "./sandbox-control.ts";
 import { createSandboxEnd, type SandboxEnd } from "./sandbox-end.ts";
-import { createSandboxRemoval, type SandboxRemoval, type SandboxRemovalParts } from "./sandbox-removal.ts";
+import { createSandboxRemoval, type SandboxRemoval, type SandboxRemovalParts, START } from "./sandbox-removal.ts";
 import { criState } from "./sandbox-state.ts";
 import type { SandboxRequest } from "./sandboxer.ts";
 
@@ -21,7 +21,8 @@ const STOP_TIMEOUT_MS = 10_000;
 /** What can be asked of sandboxes, whichever protocol the question came by. Everything throws SandboxError. */
 export interface SandboxLifecycle extends SandboxRemoval, SandboxControl, Pick<SandboxEnd, "watch"> {
   create(request: SandboxRequest): Promise<void>;
-  start(namespace: string, id: string): Promise<StartedSandbox>;
+  /** `timeoutMs` is what the caller has left, 0 for no limit. */
+  start(namespace: string, id: string, timeoutMs: number): Promise<StartedSandbox>;
   stop(namespace: string, id: string, timeoutMs: number): Promise<void>;
   /**
    * A signal to the sandbox's process, or what it amounts to where the sandboxer takes none. NOT_FOUND "process already
@@ -101,7 +102,7 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
     }
   }
 
-  async function begin(sandbox: Sandbox): Promise<StartedSandbox> {
+  async function begin(sandbox: Sandbox, timeoutMs: number): Promise<StartedSandbox> {
     const { state, createdAt } = sandbox.record;
     if (state !== "created") {
       throw failedPrecondition(`sandbox ${sandbox.id} is ${state}, to be started it must be created`);
@@ -109,7 +110,7 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
     sandbox.update({ state: "starting" });
     let pid: number;
     try {
-      pid = await sandboxer.start(sandbox);
+      pid = await sandboxer.start(sandbox, timeoutMs);
     } catch (error) {
       logUnwritten(log, { sandbox: sandbox.id }, sandbox.note({ state: "created" }));
       throw error;
@@ -126,7 +127,7 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
       return;
     }
     if (isOrphan(sandbox)) {
-      await adoptOrphan(sandbox, monitors, log);
+      await adoptOrphan(sandbox, sandboxer, monitors, log);
     }
     await resumeIfPaused(parts, sandbox);
     await tasks.killAll(sandbox);
@@ -150,13 +151,14 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
       await lock.run(lockKey(request), "CreateSandbox", () => make({ ...request, bundle }));
     },
 
-    async start(namespace, id) {
+    async start(namespace, id, timeoutMs) {
       const sandbox = registry.get(namespace, id);
-      return await lock.run(sandbox.key, "StartSandbox", () => begin(sandbox));
+      return await lock.run(sandbox.key, START, () => begin(sandbox, timeoutMs));
     },
 
     async stop(namespace, id, timeoutMs) {
       const sandbox = registry.get(namespace, id);
+      removal.interruptStart(sandbox);
       await lock.run(sandbox.key, "StopSandbox", () => end(sandbox, timeoutMs));
     },
 
@@ -167,9 +169,10 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
         throw notFound("process already finished");
       }
       if (sandboxer.takesSignals && sandbox.record.pid !== 0) {
-        await sandbox.monitor.signal(id, signal);
+        await sandbox.monitor.signal(sandboxer.processKey ?? id, signal);
       } else {
         const timeoutMs = signal === SIGKILL ? 0 : STOP_TIMEOUT_MS;
+        removal.interruptStart(sandbox);
         await lock.run(sandbox.key, "Kill", () => end(sandbox, timeoutMs));
       }
     },
@@ -188,6 +191,7 @@ export function createSandboxLifecycle(parts: SandboxRemovalParts): SandboxLifec
         monitor: record.monitorAddress,
         orphaned: record.orphaned === true,
         tasks: [...held.keys()],
+        ...(record.endReason !== undefined && { endReason: record.endReason }),
         ...sandboxer.describe?.(sandbox),
       };
       // As CRI's own: one entry of this name, whose JSON `crictl inspectp` shows.

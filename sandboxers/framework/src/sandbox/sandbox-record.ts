@@ -29,6 +29,8 @@ export interface SandboxRecord {
   /** Field 22 of /proc/PID/stat. */
   readonly startTime: number;
   readonly exit?: Exit;
+  /** Why it ended, where nobody had asked for that. */
+  readonly endReason?: string;
   /** Kubernetes' names, where the request had them. */
   readonly pod?: { readonly podName: string; readonly podNamespace: string };
   /** What the kind of sandboxer keeps for itself. */

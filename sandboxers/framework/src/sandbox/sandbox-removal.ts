@@ -13,6 +13,9 @@ import { resumeIfPaused } from "./sandbox-control.ts";
 import type { SandboxRegistry } from "./sandbox-registry.ts";
 import type { Sandboxer } from "./sandboxer.ts";
 
+/** The name that a start holds a sandbox's lock under. */
+export const START = "StartSandbox";
+
 const RETRY_MS = 200;
 const RETRY_MAX_MS = 10_000;
 
@@ -24,6 +27,8 @@ export interface SandboxRemoval {
   remove(sandbox: Sandbox): Promise<void>;
   /** As `remove`, again and again until it has succeeded: for what nobody will ask for any more. */
   removeAtLast(sandbox: Sandbox): Promise<void>;
+  /** Whoever is to end the sandbox does not wait for a start that is under way. */
+  interruptStart(sandbox: Sandbox): void;
   /** Has the sandbox removed should its shim die, now or at any later time. */
   tend(sandbox: Sandbox): void;
   /**
@@ -57,7 +62,10 @@ export function createSandboxRemoval(parts: SandboxRemovalParts): SandboxRemoval
     await resumeIfPaused(parts, sandbox);
     logUnwritten(log, { sandbox: sandbox.id }, sandbox.note({ state: "deleting" }));
     if (isOrphan(sandbox)) {
-      await adoptOrphan(sandbox, monitors, log);
+      await adoptOrphan(sandbox, sandboxer, monitors, log);
+    }
+    if (sandboxer.holdsTasks) {
+      await sandboxer.stop(sandbox, 0);
     }
     await tasks.discardAll(sandbox);
     await sandboxer.stop(sandbox, 0);
@@ -94,7 +102,14 @@ export function createSandboxRemoval(parts: SandboxRemovalParts): SandboxRemoval
     }
   }
 
+  function interruptStart(sandbox: Sandbox): void {
+    if (lock.owner(sandbox.key) === START) {
+      sandboxer.interruptStart?.(sandbox);
+    }
+  }
+
   async function remove(sandbox: Sandbox): Promise<void> {
+    interruptStart(sandbox);
     await lock.run(sandbox.key, "remove", async () => {
       if (registry.find(sandbox.namespace, sandbox.id) === sandbox) {
         await removeLocked(sandbox);
@@ -108,7 +123,7 @@ export function createSandboxRemoval(parts: SandboxRemovalParts): SandboxRemoval
     await sandbox.monitor.probe();
     await lock.run(sandbox.key, "cleanup", async () => {
       if (registry.find(namespace, id) === sandbox && isOrphan(sandbox)) {
-        await adoptOrphan(sandbox, monitors, log);
+        await adoptOrphan(sandbox, sandboxer, monitors, log);
       }
     });
   }
@@ -133,5 +148,5 @@ export function createSandboxRemoval(parts: SandboxRemovalParts): SandboxRemoval
     });
   }
 
-  return { shutdown, remove, removeAtLast, tend, takeOver, cleanUp, undo };
+  return { shutdown, remove, removeAtLast, interruptStart, tend, takeOver, cleanUp, undo };
 }

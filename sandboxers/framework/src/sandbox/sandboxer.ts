@@ -3,7 +3,7 @@ import type { Mount } from "../monitor/monitor.ts";
 import type { PodConfig } from "../pause/pod-config.ts";
 import type { JsonObject } from "../store/json.ts";
 import type { TaskEngine } from "../task/task-engine.ts";
-import type { Exit } from "./exit.ts";
+import type { SandboxExit } from "./exit.ts";
 import type { MachineCommand, MachineProcess } from "./machine-process.ts";
 import type { Sandbox } from "./sandbox.ts";
 import type { TypedBytes } from "./typed-bytes.ts";
@@ -24,6 +24,13 @@ export interface Sandboxer {
    * outlive it. Where this is left out a signal stops the whole sandbox, in order, as a virtual machine wants it.
    */
   readonly takesSignals?: true;
+  /** What the monitor knows the sandbox's process by, where that is not the sandbox's id. */
+  readonly processKey?: string;
+  /**
+   * Tasks are within the sandbox's process, and end with it: a removal ends that first, and then asks nobody in it. No
+   * monitor of the host's has processes of theirs.
+   */
+  readonly holdsTasks?: true;
   /** What can be done to a sandbox as a whole; left out where it is no more than its processes. */
   readonly whole?: WholeSandbox;
   /** What there is to know of a sandbox that runs beside what the framework tells: for `crictl inspectp`. */
@@ -36,10 +43,20 @@ export interface Sandboxer {
   parseOptions(options: TypedBytes | undefined): JsonObject;
   /** Prepares what the sandbox needs before it starts. On an error the framework calls `remove`. */
   create(sandbox: Sandbox, request: SandboxRequest): Promise<void>;
-  /** Answers with the pid of the sandbox's process, in the host's pid namespace; 0 if it has none. */
-  start(sandbox: Sandbox): Promise<number>;
+  /**
+   * Answers with the pid of the sandbox's process, in the host's pid namespace; 0 if it has none. `timeoutMs` is what the
+   * caller has left, 0 for no limit.
+   */
+  start(sandbox: Sandbox, timeoutMs: number): Promise<number>;
+  /** Has a start that is under way fail soon: the sandbox is to end. Harmless if none is. */
+  interruptStart?(sandbox: Sandbox): void;
+  /**
+   * Undoes what is left of a start that a former process of this sandboxer was killed over: it takes more than a process to
+   * be there. Where this is left out, a start took place if the monitor knows the process.
+   */
+  undoStart?(sandbox: Sandbox): Promise<void>;
   /** Answers when the sandbox's process has ended, however long that takes. Not called for a pid of 0. */
-  wait(sandbox: Sandbox): Promise<Exit>;
+  wait(sandbox: Sandbox): Promise<SandboxExit>;
   /** Has the sandbox's process end, if it has one; `wait` then answers. Harmless if it has ended. */
   stop(sandbox: Sandbox, timeoutMs: number): Promise<void>;
   /** Removes everything of the sandbox's own, finished or half made. Harmless if it is gone. */

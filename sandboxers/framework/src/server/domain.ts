@@ -58,6 +58,6 @@ export function createDomain({ sandboxer, store, monitors, log }: DomainParts): 
     metrics: createSandboxMetrics(registry),
     idle: () => lock.idle(),
     check: () => void readStore(store, kind),
-    recover: () => recover({ kind, store, registry, monitors, sandboxes, engine, tasks, exits, log }),
+    recover: () => recover({ sandboxer, store, registry, monitors, sandboxes, engine, tasks, exits, log }),
   };
 }

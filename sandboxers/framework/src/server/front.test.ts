@@ -106,7 +106,7 @@ describe("the sandboxer's socket", () => {
     const client = await ttrpcClient();
     const { sandboxes } = node.domain;
     await sandboxes.create(node.sandboxRequest("pod"));
-    await sandboxes.start(NAMESPACE, "pod");
+    await sandboxes.start(NAMESPACE, "pod", 0);
     const task = createStub(TaskService, client);
     const { bundle } = node.taskRequest("c1", "sleep 0.2; exit 9");
     const io = { stdin: "", stdout: "", stderr: "", terminal: false };

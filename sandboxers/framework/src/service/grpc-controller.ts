@@ -1,4 +1,4 @@
-import type { handleUnaryCall, Metadata, UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { Deadline, handleUnaryCall, Metadata, UntypedServiceImplementation } from "@grpc/grpc-js";
 import type { containerd } from "@kuasar/proto/containerd";
 import { errorText, failedPrecondition, SandboxError } from "../error/sandbox-error.ts";
 import { validateIdentifier } from "../identifier/identifier.ts";
@@ -23,12 +23,12 @@ export function grpcController(domain: Domain, socket: string, log: Logger): Unt
 
   function answer<I extends { sandboxId: string }, O>(
     method: string,
-    handle: (request: I, namespace: string) => O | Promise<O>,
+    handle: (request: I, namespace: string, timeoutMs: number) => O | Promise<O>,
   ): handleUnaryCall<I, O> {
     return (call, reply) => {
       void (async () => {
         validateIdentifier(call.request.sandboxId, "sandbox id");
-        return await handle(call.request, namespaceOf(call.metadata));
+        return await handle(call.request, namespaceOf(call.metadata), timeLeft(call.getDeadline()));
       })().then(
         (response) => reply(null, response),
         (error: unknown) => {
@@ -56,8 +56,8 @@ export function grpcController(domain: Domain, socket: string, log: Logger): Unt
       return { sandboxId: request.sandboxId };
     }),
 
-    start: answer("Start", async ({ sandboxId }: Message<"ControllerStartRequest">, namespace) => {
-      const { pid, createdAt } = await sandboxes.start(namespace, sandboxId);
+    start: answer("Start", async ({ sandboxId }: Message<"ControllerStartRequest">, namespace, timeoutMs) => {
+      const { pid, createdAt } = await sandboxes.start(namespace, sandboxId, timeoutMs);
       return { sandboxId, pid, createdAt, labels: {}, ...endpoint };
     }),
 
@@ -94,6 +94,12 @@ export function grpcController(domain: Domain, socket: string, log: Logger): Unt
       return {};
     }),
   };
+}
+
+/** Milliseconds that a caller has left; 0 where there is no limit. */
+function timeLeft(deadline: Deadline): number {
+  const left = Number(deadline) - Date.now();
+  return left === Number.POSITIVE_INFINITY ? 0 : Math.max(1, Math.ceil(left));
 }
 
 function namespaceOf(metadata: Metadata): string {

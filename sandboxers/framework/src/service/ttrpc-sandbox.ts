@@ -38,7 +38,7 @@ export function ttrpcSandboxService(
 
     startSandbox: answer(async (request, call) => {
       const context = requestContext(call);
-      const { pid, createdAt } = await sandboxes.start(context.namespace, idOf(request, context));
+      const { pid, createdAt } = await sandboxes.start(context.namespace, idOf(request, context), context.timeoutMs);
       return { pid, createdAt };
     }),
 

@@ -62,7 +62,7 @@ describe("what the command kuasar asks of a sandboxer", () => {
 
   it("refuses a process in a sandbox that is no machine", async () => {
     await node.domain.sandboxes.create(node.sandboxRequest("pod1"));
-    await node.domain.sandboxes.start(NAMESPACE, "pod1");
+    await node.domain.sandboxes.start(NAMESPACE, "pod1", 0);
     expect(await refusal(start)).to.include({ code: Code.UNIMPLEMENTED });
     await node.domain.sandboxes.stop(NAMESPACE, "pod1", 0);
   });

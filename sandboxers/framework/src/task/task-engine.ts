@@ -19,6 +19,11 @@ export interface TaskEngine {
   start(sandbox: Sandbox, task: Task, timeoutMs: number): Promise<number>;
   /** For a task that was being started when the sandboxer ended: whether the start took place. */
   hasStarted(sandbox: Sandbox, task: Task): Promise<boolean>;
+  /**
+   * For an exec that was being started when the sandboxer ended: its pid, undefined if there is no such process. Where this
+   * is left out, the sandbox's monitor knows.
+   */
+  startedExec?(sandbox: Sandbox, task: Task, execId: string): Promise<number | undefined>;
   /** Removes a container whose init process has exited, or has not been started. */
   delete(sandbox: Sandbox, task: Task): Promise<void>;
   /** Removes whatever there is of the container: running, exited or half made. Harmless if there is nothing. */

@@ -14,7 +14,7 @@ describe("a task", () => {
   beforeEach(async () => {
     node = await createNodeFixture();
     await node.domain.sandboxes.create(node.sandboxRequest("pod"));
-    await node.domain.sandboxes.start(NAMESPACE, "pod");
+    await node.domain.sandboxes.start(NAMESPACE, "pod", 0);
     sandbox = node.domain.registry.get(NAMESPACE, "pod");
   });
   afterEach(() => node.close());
@@ -79,7 +79,7 @@ describe("a task", () => {
     await run("c1", "sleep 1000");
     await rejects(node.domain.tasks.create(sandbox, node.taskRequest("c1", "exit 0"), 0), 6, /already exists/);
     await node.domain.sandboxes.create(node.sandboxRequest("other"));
-    await node.domain.sandboxes.start(NAMESPACE, "other");
+    await node.domain.sandboxes.start(NAMESPACE, "other", 0);
     const other = node.domain.registry.get(NAMESPACE, "other");
     await rejects(node.domain.tasks.create(other, node.taskRequest("c1", "exit 0"), 0), 6, /already exists/);
   });

@@ -49,7 +49,7 @@ async function recoverTask(sandbox: Sandbox, task: Task, processes: Processes, p
     case "stopped":
       break;
   }
-  recoverExecs(sandbox, task, processes, parts);
+  await recoverExecs(sandbox, task, processes, parts);
   const { state, exit } = task.record;
   if (state === "stopped" && exit !== undefined) {
     task.initGone = true;
@@ -60,22 +60,32 @@ async function recoverTask(sandbox: Sandbox, task: Task, processes: Processes, p
   }
 }
 
-function recoverExecs(sandbox: Sandbox, task: Task, processes: Processes, { exits, log }: TaskRecoveryParts): void {
+async function recoverExecs(
+  sandbox: Sandbox,
+  task: Task,
+  processes: Processes,
+  { engine, exits, log }: TaskRecoveryParts,
+): Promise<void> {
+  const pidOf = async (execId: string) =>
+    engine.startedExec
+      ? await engine.startedExec(sandbox, task, execId)
+      : processes.get(processKey(task.id, execId))?.pid;
+
   for (const exec of Object.values(task.record.execs)) {
     if (exec.state === "stopped" && exec.exit !== undefined) {
       task.exit(exec.id).resolve(exec.exit);
     } else if (exec.state === "running") {
       exits.exec(sandbox, task, exec.id);
     } else if (exec.state === "starting") {
-      const process = processes.get(processKey(task.id, exec.id));
-      if (process === undefined) {
+      const pid = await pidOf(exec.id);
+      if (pid === undefined) {
         log.info({ sandbox: sandbox.id, task: task.id, exec: exec.id }, "an exec that was being started was not");
         task.updateExec(exec.id, { state: "created" });
       } else {
         task.updateExec(exec.id, {
           state: "running",
-          pid: process.pid,
-          startTime: processStartTime(process.pid),
+          pid,
+          startTime: processStartTime(pid),
         });
         exits.exec(sandbox, task, exec.id);
       }

@@ -10,13 +10,20 @@ import { processKey } from "../task/task-record.ts";
 
 const SIGKILL = 9;
 
-/** For tests only: sandboxes and tasks that are plain processes, `command` in the bundle telling which. */
-export function createFakeSandboxer(): Sandboxer & {
+export interface FakeSandboxer extends Sandboxer {
   readonly created: string[];
   readonly discarded: string[];
   /** What was done to sandboxes as a whole: "pause pod". "pause" fails for one that is called "restless". */
   readonly whole: WholeSandbox & { readonly done: string[] };
-} {
+  /** A test may have it undo what a former process of it was starting. */
+  undoStart?: (sandbox: Sandbox) => Promise<void>;
+  interruptStart?: (sandbox: Sandbox) => void;
+  /** Why sandboxes end. */
+  reason?: string;
+}
+
+/** For tests only: sandboxes and tasks that are plain processes, `command` in the bundle telling which. */
+export function createFakeSandboxer(): FakeSandboxer {
   const created: string[] = [];
   const done: string[] = [];
   const discarded: string[] = [];
@@ -35,7 +42,7 @@ export function createFakeSandboxer(): Sandboxer & {
 
   const keys = (task: Task) => ["", ...Object.keys(task.record.execs)].map((execId) => processKey(task.id, execId));
 
-  return {
+  const fake: FakeSandboxer = {
     created,
     discarded,
     kind: "fake",
@@ -69,7 +76,10 @@ export function createFakeSandboxer(): Sandboxer & {
       sandbox.update({ engine: { made: true } });
     },
     start: (sandbox) => sandbox.monitor.spawn(spawnRequest(sandbox.id, ["/bin/sleep", "1000"])),
-    wait: async (sandbox) => (await sandbox.monitor.wait(sandbox.id)).exit,
+    wait: async (sandbox) => {
+      const { exit } = await sandbox.monitor.wait(sandbox.id);
+      return { ...exit, ...(fake.reason !== undefined && { reason: fake.reason }) };
+    },
     stop: (sandbox) => end(sandbox, sandbox.id),
     async remove() {},
     tasks: {
@@ -119,6 +129,7 @@ export function createFakeSandboxer(): Sandboxer & {
       },
     },
   };
+  return fake;
 }
 
 function commandIn(bundle: string): string {

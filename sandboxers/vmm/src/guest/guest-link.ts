@@ -17,13 +17,17 @@ const RETRY_MAX_MS = 1_000;
 /** The connection to a pod's machine, made anew when it is lost. */
 export interface GuestLink extends MonitorLink {
   /** Waits for the machine to come up. UNAVAILABLE once that has taken longer. */
-  reached(timeoutMs: number): Promise<void>;
+  reached(timeoutMs: number): Promise<Client>;
+  /** The guest is silent: the connection ends, and calls fail at once with UNAVAILABLE and these words, until `heard`. */
+  silence(words: string): void;
+  heard(): void;
 }
 
 export function createGuestLink(address: AgentAddress): GuestLink {
   let client: Client | undefined;
   let connecting: Promise<Client> | undefined;
   let closed = false;
+  let silent: string | undefined;
 
   async function dial(timeoutMs: number): Promise<Client> {
     const until = Date.now() + timeoutMs;
@@ -49,9 +53,17 @@ export function createGuestLink(address: AgentAddress): GuestLink {
 
   return {
     address: `unix://${address.path}`,
-    connected: () => connected(),
-    async reached(timeoutMs) {
-      await connected(timeoutMs);
+    async connected() {
+      if (silent !== undefined) throw unavailable(silent);
+      return await connected();
+    },
+    reached: (timeoutMs) => connected(timeoutMs),
+    silence(words) {
+      silent = words;
+      client?.close();
+    },
+    heard() {
+      silent = undefined;
     },
     // Whether the machine lives is said by who watches the hypervisor.
     lost: false,

@@ -1,6 +1,7 @@
 import { unknown } from "@kuasar/framework/error/sandbox-error";
 import type { RunRequest, Stdio } from "@kuasar/framework/monitor/monitor";
 import { lastErrorIn } from "@kuasar/runc-sandboxer/oci-runtime/runtime-error";
+import { boundedText } from "./bounded-text.ts";
 import type { Guest } from "./guest.ts";
 import { inRuncWords } from "./runtime-words.ts";
 
@@ -9,7 +10,8 @@ const ROOT = "/run/kuasar/runtime";
 /** runc or crun, whichever the guest image was made with. */
 const PROGRAM = "/bin/oci-runtime";
 const ENVIRONMENT = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"];
-const DELETE_TIMEOUT_MS = 60_000;
+const DELETE_TIMEOUT_MS = 30_000;
+const KILL_TIMEOUT_MS = 10_000;
 
 /** The OCI runtime in the guest, whose files are the guest's. Everything throws SandboxError, with the runtime's words. */
 export interface GuestRuntime {
@@ -44,7 +46,7 @@ export function createGuestRuntime(guest: Guest): GuestRuntime {
     if (exitStatus === 0) return;
     const logged = (await guest.readFiles([log(id)])).get(log(id)) ?? "";
     const said = lastErrorIn(logged) || Buffer.from(stderr).toString().trim() || `exit status ${exitStatus}`;
-    throw unknown(`${what}: ${inRuncWords(said)}`);
+    throw unknown(`${what}: ${inRuncWords(boundedText(said))}`);
   }
 
   return {
@@ -89,7 +91,7 @@ export function createGuestRuntime(guest: Guest): GuestRuntime {
       }
     },
     killAll: (id, signal) =>
-      run("OCI runtime kill failed", id, ["kill", "--all", id, String(signal)], { timeoutMs: DELETE_TIMEOUT_MS }),
+      run("OCI runtime kill failed", id, ["kill", "--all", id, String(signal)], { timeoutMs: KILL_TIMEOUT_MS }),
   };
 }
 

@@ -9,6 +9,8 @@ const wire = kuasar.guest.v1;
 const CALL_TIMEOUT_MS = 10_000;
 /** The first one comes with its drivers, and a file system's journal may have to be gone through. */
 const DRIVE_TIMEOUT_MS = 60_000;
+/** Of a file that is read; see guest.proto. */
+const FILE_BYTES = 256 * 1024;
 /** A process may write nothing, or take nothing, for as long as it likes. */
 const NO_LIMIT = 0;
 
@@ -61,6 +63,11 @@ export interface Guest {
   /** So that the hypervisor can take the drive away: harmless if it is not there. */
   closeDrive(address: string): Promise<void>;
   powerOff(): Promise<void>;
+  /** Asks for nothing: whether the guest answers at all, on this connection or a new one. */
+  ping(timeoutMs: number): Promise<void>;
+  /** The guest is taken to be silent, or not: while it is, all calls but `ping` fail at once with UNAVAILABLE. */
+  silence(words: string): void;
+  heard(): void;
   /** Set by `close`. */
   readonly closed: boolean;
   close(): void;
@@ -111,7 +118,12 @@ export function connectGuest(address: AgentAddress): Guest {
     writeFiles: (files) => call("WriteFiles", wire.WriteFilesRequest, { files }, nothing),
     async readFiles(paths) {
       const { files } = await call("ReadFiles", wire.ReadFilesRequest, { paths }, wire.ReadFilesResponse);
-      return new Map(files.map(({ path, content }) => [path, Buffer.from(content).toString()]));
+      const asked = new Set(paths);
+      return new Map(
+        files
+          .filter(({ path }) => asked.has(path))
+          .map(({ path, content }) => [path, Buffer.from(content.subarray(0, FILE_BYTES)).toString()]),
+      );
     },
     remove: (paths) => call("Remove", wire.RemoveRequest, { paths }, nothing),
     waitForOom: (cgroup, count, key) =>
@@ -122,6 +134,16 @@ export function connectGuest(address: AgentAddress): Guest {
       call("OpenDrive", wire.OpenDriveRequest, { address, ...mount }, wire.OpenDriveResponse, DRIVE_TIMEOUT_MS),
     closeDrive: (address) => call("CloseDrive", wire.CloseDriveRequest, { address }, nothing, DRIVE_TIMEOUT_MS),
     powerOff: () => call("PowerOff", { encode: () => new Uint8Array(0) }, {}, nothing, 1000),
+    async ping(timeoutMs) {
+      const client = await link.reached(timeoutMs);
+      try {
+        await client.call(GuestService.name, "ReadFiles", new Uint8Array(0), { timeoutMs });
+      } catch (error) {
+        throw asSandboxError(error);
+      }
+    },
+    silence: (words) => link.silence(words),
+    heard: () => link.heard(),
     get closed() {
       return link.closed;
     },

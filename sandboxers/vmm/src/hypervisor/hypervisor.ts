@@ -35,14 +35,12 @@ export interface Drive {
   readonly durable: boolean;
 }
 
-/** How a machine of a plan comes to be. */
+/** How a machine of a plan comes to be. The guest's console is its standard output, and its own words are on the other. */
 export interface Launch {
   readonly argv: readonly string[];
   /** What the guest is told on its kernel's command line of the channel to the host: `virtio:NAME`, `vsock:PORT`. */
   readonly channel: string;
   readonly agent: AgentAddress;
-  /** The guest's console, for the post-mortem. */
-  readonly console: string;
 }
 
 /** Where the host finds vmm-task. */

@@ -3,6 +3,7 @@ import { rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { errno } from "@kuasar/framework/error/sandbox-error";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
+import { forgetVirtiofsd } from "../share/virtiofsd.ts";
 
 // A name with a leading dot is no namespace.
 const FOLDER = ".machines";
@@ -13,8 +14,12 @@ export function machineFolder({ key, directory }: Sandbox): string {
   return join(dirname(dirname(directory)), FOLDER, name);
 }
 
+/** Where the file server of the machine listens. */
+export const shareSocket = (folder: string) => join(folder, "share.sock");
+
 export async function removeMachineFolder(sandbox: Sandbox): Promise<void> {
   const folder = machineFolder(sandbox);
+  forgetVirtiofsd(shareSocket(folder));
   await rm(folder, { recursive: true, force: true });
   try {
     await rmdir(dirname(folder));

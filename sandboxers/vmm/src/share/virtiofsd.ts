@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { failedPrecondition, unavailable } from "@kuasar/framework/error/sandbox-error";
 import type { Monitor } from "@kuasar/framework/monitor/monitor";
@@ -19,13 +19,15 @@ export interface VirtiofsdOptions {
   readonly socket: string;
   readonly folder: string;
   readonly log: string;
+  /** Of the log. */
+  readonly keptBytes: number;
   readonly cgroupProcs: readonly string[];
 }
 
 /** The file server of a machine's share, on a socket that the hypervisor then connects to. */
 export async function startVirtiofsd(
   monitor: Monitor,
-  { program, cache, extraArguments, socket, folder, log, cgroupProcs }: VirtiofsdOptions,
+  { program, cache, extraArguments, socket, folder, log, keptBytes, cgroupProcs }: VirtiofsdOptions,
 ): Promise<void> {
   const found = (program === "" ? VIRTIOFSD_PLACES : [program])
     .map((name) => findProgram(name))
@@ -39,7 +41,7 @@ export async function startVirtiofsd(
     argv: [found, ...arguments_(found, socket, folder, cache), ...extraArguments],
     env: [],
     cwd: "/",
-    stdio: { stdin: "", stdout: log, stderr: log, terminal: false, consoleSocket: "", uid: 0, gid: 0 },
+    stdio: { stdin: "", stdout: "", stderr: log, keptBytes, terminal: false, consoleSocket: "", uid: 0, gid: 0 },
     namespaces: [],
     uidMappings: [],
     gidMappings: [],
@@ -50,9 +52,24 @@ export async function startVirtiofsd(
     emptyRoot: false,
     parentDeathSignal: 9,
   });
+  let ended = "";
+  monitor.wait(VIRTIOFSD_KEY).then(
+    ({ exit }) => {
+      ended = `: it has ended with status ${exit.status}`;
+    },
+    () => {},
+  );
   for (const until = Date.now() + READY_MS; !existsSync(socket); await sleep(POLL_MS)) {
-    if (Date.now() > until) throw unavailable(`${found} does not serve ${socket}; its log is ${log}`);
+    if (ended !== "" || Date.now() > until) throw unavailable(`${found} does not serve ${socket}${ended}`);
   }
+}
+
+/**
+ * QEMU's own leaves a file that it has locked meanwhile, whatever ends it, named after its socket (fv_socket_lock in
+ * tools/virtiofsd/fuse_virtio.c of QEMU 7.2).
+ */
+export function forgetVirtiofsd(socket: string): void {
+  rmSync(`/var/run/virtiofsd/${socket.replaceAll("/", ".")}.pid`, { force: true });
 }
 
 /** QEMU's own of before 8.0, and the one that is a project of its own since. */

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { unknown } from "@kuasar/framework/error/sandbox-error";
+import { errorText, unknown } from "@kuasar/framework/error/sandbox-error";
 import type { Logger } from "@kuasar/framework/log/logger";
 import type { Mount } from "@kuasar/framework/monitor/monitor";
 import type { OciSpec } from "@kuasar/framework/oci/spec";
@@ -150,9 +150,17 @@ export function createContainerStorage(parts: ContainerStorageParts): ContainerS
 
     async close(sandbox, task) {
       await endMakingImage(sandbox.monitor, imageKey(task.id));
-      if (!sandbox.exited.settled && drives.has(task)) {
+      if (!machines.isOver(sandbox) && drives.has(task)) {
         const { processes } = machines.of(sandbox).guest;
-        for (const target of [rootIn(task.id), writableIn(task.id)]) await processes.unmount(target);
+        for (const target of [rootIn(task.id), writableIn(task.id)]) {
+          // What a guest keeps mounted it loses with the drive.
+          await processes.unmount(target).catch((error: unknown) => {
+            log.warn(
+              { sandbox: sandbox.id, task: task.id, err: errorText(error) },
+              "a file system is left in a machine",
+            );
+          });
+        }
       }
       await drives.detachAll(sandbox, task);
       await leaveShare(shareOf(sandbox), sandbox.monitor, task.id);

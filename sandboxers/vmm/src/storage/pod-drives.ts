@@ -36,7 +36,7 @@ export function createPodDrives(hypervisor: Hypervisor, machines: Machines, log:
 
     async detachAll(sandbox, task) {
       const slots = slotsOf(task);
-      if (slots.length === 0 || sandbox.exited.settled) return;
+      if (slots.length === 0 || machines.isOver(sandbox)) return;
       const { guest } = machines.of(sandbox);
       for (const { slot, address } of slots) {
         if (address !== "") {

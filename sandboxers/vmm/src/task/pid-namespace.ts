@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { ErrorCode, failedPrecondition, isCode } from "@kuasar/framework/error/sandbox-error";
 import type { OciSpec } from "@kuasar/framework/oci/spec";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
@@ -8,6 +9,8 @@ import type { Guest } from "../guest/guest.ts";
 const PAUSE_KEY = "pod/pause";
 const PAUSE = ["/sbin/vmm-task", "--pause"];
 const NOBODY = 65_534;
+const STARTING_MS = 10_000;
+const RETRY_MS = 20;
 
 /** Which processes a container sees: "own" only its own, "machine" all, "joined" those of its pod or of another container. */
 export type PidSharing = "own" | "machine" | "joined";
@@ -67,6 +70,11 @@ async function pausePid(guest: Guest): Promise<number> {
     });
   } catch (error) {
     if (!isCode(error, ErrorCode.ALREADY_EXISTS)) throw error;
-    return await pidOf(guest, PAUSE_KEY);
+  }
+  // It may only be beginning: two containers that come at once are made so by the kubelet.
+  for (let left = STARTING_MS / RETRY_MS; ; left--) {
+    const found = (await guest.processes.list()).find((process) => process.key === PAUSE_KEY);
+    if (found || left <= 0) return await pidOf(guest, PAUSE_KEY);
+    await sleep(RETRY_MS);
   }
 }

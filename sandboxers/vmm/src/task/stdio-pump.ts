@@ -8,13 +8,21 @@ import type { TaskIo } from "@kuasar/framework/task/task-record";
 import type { Guest } from "../guest/guest.ts";
 import { createCounter } from "./byte-counter.ts";
 import { copyInput, forgetEnd } from "./copy-input.ts";
+import { createLastAnswers } from "./last-answers.ts";
 
 const RETRY_MS = 200;
+/** Once its process has ended: for each answer, and all that there can be in the guest (guest/src/guest-io.ts) and more. */
+const LAST_ANSWER_MS = 10_000;
+const LAST_BYTES = 1024 * 1024;
 
 /** Copies between a process's FIFOs on the host and its stdio in the guest. */
 export interface StdioPump {
   /** Settles when all that the process wrote is in the host's FIFOs. */
   readonly drained: Promise<void>;
+  /** The client does not read what there is for it. */
+  readonly isStalled: boolean;
+  /** The process has ended: what else comes has a bound, whatever the guest says, or another process that has its stdio. */
+  ending(): void;
   /** End of input, once what is in the host's FIFO now is in the guest; nobody waits for a process that does not read. */
   closeStdin(): void;
   /** Stops; another pump may go on. */
@@ -32,6 +40,9 @@ export interface StdioPumpParts {
 
 export function startStdioPump({ guest, key, io, progress, log }: StdioPumpParts): StdioPump {
   let closed = false;
+  let ended = false;
+  let writing = 0;
+  const answers = createLastAnswers(LAST_ANSWER_MS);
   const opened: Socket[] = [];
   const open = (path: string, how: "read" | "write") => {
     const fifo = openFifo(path, how);
@@ -70,14 +81,27 @@ export function startStdioPump({ guest, key, io, progress, log }: StdioPumpParts
       piece.catch(() => {});
       return piece;
     };
-    for (let next = read(), ended = false; !ended; ) {
-      const { data, end } = await next;
+    let lastBytes = 0;
+    for (let next = read(), last = false; !last; ) {
+      const { data, end } = await answers.wait(next);
       from += data.length;
+      if (ended) lastBytes += data.length;
+      last = end || lastBytes > LAST_BYTES;
+      // Nothing is no answer; a guest that gives it is not asked at once.
+      if (data.length === 0 && !last) await sleep(RETRY_MS);
       // The next piece comes while this one is written.
-      if (!end) next = read();
-      if (data.length > 0) await written(socket, data);
+      if (!last) next = read();
+      if (data.length > 0) await write(socket, data);
       copied.add(data.length);
-      ended = end;
+    }
+  }
+
+  async function write(socket: Socket, data: Uint8Array): Promise<void> {
+    writing++;
+    try {
+      await written(socket, data);
+    } finally {
+      writing--;
     }
   }
 
@@ -104,6 +128,13 @@ export function startStdioPump({ guest, key, io, progress, log }: StdioPumpParts
   const input = io.stdin === "" ? undefined : openInput(io.stdin);
   return {
     drained: drained.then(() => {}),
+    get isStalled() {
+      return writing > 0;
+    },
+    ending() {
+      ended = true;
+      answers.begin();
+    },
     closeStdin: () => input?.end(),
     close() {
       closed = true;

@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { metricsV2 } from "@kuasar/framework/cgroup/stats-v2";
 import {
   ErrorCode,
+  errorText,
   failedPrecondition,
   invalidArgument,
   isCode,
@@ -18,20 +20,27 @@ import { podFilesOf, rememberStandIns } from "@kuasar/framework/pause/pause-pods
 import { repairMountSources, standInsOf } from "@kuasar/framework/pod-files/mount-sources";
 import { now } from "@kuasar/framework/sandbox/exit";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
+import type { Task } from "@kuasar/framework/task/task";
 import type { TaskEngine } from "@kuasar/framework/task/task-engine";
 import { processKey, type TaskIo } from "@kuasar/framework/task/task-record";
 import type { Guest } from "../guest/guest.ts";
 import { createGuestRuntime } from "../guest/guest-runtime.ts";
+import { plausibleExit } from "../guest/plausible-exit.ts";
 import type { Machines } from "../machine/machine.ts";
 import { machineFolder } from "../machine/machine-folder.ts";
 import type { ContainerStorage } from "../storage/container-storage.ts";
 import { guestResources } from "./guest-resources.ts";
 import { cgroupOf, guestProcess, guestSpec } from "./guest-spec.ts";
+import { killInit } from "./kill-init.ts";
 import { joinedPidNamespace, pidSharingOf } from "./pid-namespace.ts";
 import { forgetProgress, type StdioPump, startStdioPump } from "./stdio-pump.ts";
 import { tellOom } from "./tell-oom.ts";
 
 const SIGKILL = 9;
+/** How long a guest may take to say that there are no more events of a container that has ended. */
+const LAST_EVENT_MS = 10_000;
+/** So often a guest may fail to remove an ended container: what is left then is within its machine. */
+const DELETE_ATTEMPTS = 3;
 const CGROUP_FILES = [
   "pids.current",
   "pids.max",
@@ -69,10 +78,14 @@ export function createVmmTasks(machines: Machines, storage: ContainerStorage, lo
   async function openStdio(sandbox: Sandbox, key: string, io: TaskIo): Promise<Stdio> {
     const guest = guestOf(sandbox);
     const wanted = { stdin: io.stdin !== "", stdout: io.stdout !== "", stderr: io.stderr !== "" && !io.terminal };
-    const paths = await guest.openIo(key, wanted);
-    await sandbox.monitor.hold(
-      key,
-      [io.stdin, io.stdout, io.terminal ? "" : io.stderr].filter((path) => path !== ""),
+    const fifos = [io.stdin, io.stdout, io.terminal ? "" : io.stderr].filter((path) => path !== "");
+    const paths = await anew(
+      () => guest.openIo(key, wanted),
+      () => guest.closeIo(key),
+    );
+    await anew(
+      () => sandbox.monitor.hold(key, fifos),
+      () => sandbox.monitor.release(key),
     );
     pumpOf(sandbox, key, io);
     const consoleSocket = io.terminal ? `/run/kuasar/pty-${Buffer.from(key).toString("hex").slice(0, 60)}` : "";
@@ -80,12 +93,47 @@ export function createVmmTasks(machines: Machines, storage: ContainerStorage, lo
   }
 
   async function closeStdio(sandbox: Sandbox, key: string): Promise<void> {
-    const guest = guestOf(sandbox);
-    const { pumps } = machines.of(sandbox);
-    pumps.get(key)?.close();
-    pumps.delete(key);
-    await Promise.all([sandbox.monitor.release(key), guest.processes.release(key), guest.closeIo(key)]);
+    await sandbox.monitor.release(key);
+    if (!machines.isOver(sandbox)) {
+      const { guest, pumps } = machines.of(sandbox);
+      pumps.get(key)?.close();
+      pumps.delete(key);
+      // What a guest does not forget is within its machine.
+      await Promise.all([guest.processes.release(key), guest.closeIo(key)]).catch((error: unknown) =>
+        log.debug({ sandbox: sandbox.id, key, err: errorText(error) }, "stdio is left in a machine"),
+      );
+    }
     forgetProgress(progressFile(sandbox, key));
+  }
+
+  /** For what ends with the machine in any case. */
+  async function unlessOver(sandbox: Sandbox, asked: Promise<unknown>): Promise<void> {
+    try {
+      await asked;
+    } catch (error) {
+      if (!machines.isOver(sandbox)) throw error;
+    }
+  }
+
+  async function deleteInside(sandbox: Sandbox, task: Task): Promise<void> {
+    const { failedDeletes } = machines.of(sandbox);
+    try {
+      await runtimeOf(sandbox).delete(task.id, true);
+    } catch (error) {
+      if (machines.isOver(sandbox)) return;
+      const failed = (failedDeletes.get(task.id) ?? 0) + 1;
+      failedDeletes.set(task.id, failed);
+      if (failed < DELETE_ATTEMPTS && !isCode(error, ErrorCode.DEADLINE_EXCEEDED)) throw error;
+      log.warn({ sandbox: sandbox.id, task: task.id, err: errorText(error) }, "a container is left in its machine");
+    }
+    failedDeletes.delete(task.id);
+  }
+
+  async function deleteContainer(sandbox: Sandbox, task: Task): Promise<void> {
+    if (!machines.isOver(sandbox)) await deleteInside(sandbox, task);
+    for (const execId of Object.keys(task.record.execs)) await closeStdio(sandbox, processKey(task.id, execId));
+    await closeStdio(sandbox, task.id);
+    await storage.close(sandbox, task);
   }
 
   const engine: TaskEngine = {
@@ -115,30 +163,38 @@ export function createVmmTasks(machines: Machines, storage: ContainerStorage, lo
 
     async hasStarted(sandbox, task) {
       const fifo = `/run/kuasar/runtime/${task.id}/exec.fifo`;
-      return !(await guestOf(sandbox).readFiles([fifo])).has(fifo);
+      try {
+        return !(await guestOf(sandbox).readFiles([fifo])).has(fifo);
+      } catch (error) {
+        if (!isCode(error, ErrorCode.UNAVAILABLE) && !isCode(error, ErrorCode.DEADLINE_EXCEEDED)) throw error;
+        // Whoever waits for it is told, should it not run.
+        return true;
+      }
+    },
+
+    async startedExec(sandbox, task, execId) {
+      const key = processKey(task.id, execId);
+      try {
+        const known = (await guestOf(sandbox).processes.list()).some((process) => process.key === key);
+        return known ? sandbox.record.pid : undefined;
+      } catch (error) {
+        if (!isCode(error, ErrorCode.UNAVAILABLE) && !isCode(error, ErrorCode.DEADLINE_EXCEEDED)) throw error;
+        return sandbox.record.pid;
+      }
     },
 
     async delete(sandbox, task) {
-      if (!task.initGone) {
-        await guestOf(sandbox).processes.signal(task.id, SIGKILL).catch(ignoreMissing);
+      if (!task.initGone && !machines.isOver(sandbox)) {
+        await engine.signal(sandbox, task, "", SIGKILL, false).catch(ignoreMissing);
       }
-      await runtimeOf(sandbox).delete(task.id, true);
-      await closeStdio(sandbox, task.id);
-      await storage.close(sandbox, task);
+      await deleteContainer(sandbox, task);
     },
 
-    async discard(sandbox, task) {
-      if (!sandbox.exited.settled && sandbox.record.engine.agent !== undefined) {
-        await runtimeOf(sandbox).delete(task.id, true);
-        for (const execId of Object.keys(task.record.execs)) await closeStdio(sandbox, processKey(task.id, execId));
-        await closeStdio(sandbox, task.id);
-      }
-      await storage.close(sandbox, task);
-    },
+    discard: deleteContainer,
 
     async interrupt(sandbox, task) {
       await storage.interrupt(sandbox, task);
-      await guestOf(sandbox).processes.cancel(task.id);
+      if (!machines.isOver(sandbox)) await guestOf(sandbox).processes.cancel(task.id);
     },
 
     async startExec(sandbox, task, exec, timeoutMs) {
@@ -162,42 +218,44 @@ export function createVmmTasks(machines: Machines, storage: ContainerStorage, lo
     async wait(sandbox, task, execId) {
       const key = processKey(task.id, execId);
       const io = execId === "" ? task.record.io : task.exec(execId).io;
-      const pump = pumpOf(sandbox, key, io);
-      const { guest } = machines.of(sandbox);
       try {
-        const [{ exit }] = await Promise.all([
-          guest.processes.wait(key),
-          execId === "" ? tellOom(guest, sandbox.monitor, task.id, cgroupOf(task.id), log) : undefined,
-        ]);
-        // What it wrote is there before anybody hears of its end.
+        const pump = pumpOf(sandbox, key, io);
+        const { guest } = machines.of(sandbox);
+        const told = execId === "" && tellOom(guest, sandbox.monitor, task.id, cgroupOf(task.id), log);
+        const { exit } = await guest.processes.wait(key);
+        pump.ending();
+        // What was to be said of it, and what it wrote, is there before anybody hears of its end.
+        await Promise.race([told, sleep(LAST_EVENT_MS, undefined, { ref: false })]);
         await pump.drained;
         await sandbox.monitor.release(key);
-        return exit;
+        return plausibleExit(exit, sandbox.record.createdAt);
       } catch (error) {
-        if (!sandbox.exited.settled) throw error;
-        // The machine was taken from under it.
+        if (!machines.isOver(sandbox)) throw error;
+        // The machine was taken from under it, and nobody writes to its client any more.
+        await sandbox.monitor.release(key);
         return { status: 128 + SIGKILL, at: now() };
       }
     },
 
     async initExited(sandbox, task) {
       // What is in a pid namespace of the container's own the guest's kernel has ended.
-      if (task.record.engine.pidSharing === "own" || sandbox.exited.settled) return;
-      await guestOf(sandbox).writeFiles([
-        { path: `/sys/fs/cgroup${cgroupOf(task.id)}/cgroup.kill`, content: Buffer.from("1"), mode: 0 },
-      ]);
+      if (task.record.engine.pidSharing === "own" || machines.isOver(sandbox)) return;
+      const path = `/sys/fs/cgroup${cgroupOf(task.id)}/cgroup.kill`;
+      await unlessOver(sandbox, guestOf(sandbox).writeFiles([{ path, content: Buffer.from("1"), mode: 0 }]));
     },
 
     async signal(sandbox, task, execId, signal, all) {
-      if (all) {
-        await runtimeOf(sandbox).killAll(task.id, signal);
-        return;
-      }
-      try {
-        await guestOf(sandbox).processes.signal(processKey(task.id, execId), signal);
-      } catch (error) {
-        throw isCode(error, ErrorCode.NOT_FOUND) ? notFound("process already finished") : error;
-      }
+      if (machines.isOver(sandbox)) throw notFound("process already finished");
+      const ask = async () => {
+        if (all) return await runtimeOf(sandbox).killAll(task.id, signal);
+        try {
+          await guestOf(sandbox).processes.signal(processKey(task.id, execId), signal);
+        } catch (error) {
+          throw isCode(error, ErrorCode.NOT_FOUND) ? notFound("process already finished") : error;
+        }
+      };
+      if (signal === SIGKILL && execId === "") await killInit(machines, sandbox, task, ask, log);
+      else await ask();
     },
 
     pause: (sandbox, task, timeoutMs) => runtimeOf(sandbox).pause(task.id, timeoutMs),
@@ -249,6 +307,17 @@ function requireSameTerminal({ process }: OciSpec, { terminal }: TaskIo): void {
 function withRootAccess(spec: OciSpec, rootfs: readonly Mount[]): OciSpec {
   const readonly = rootfs.at(-1)?.options.includes("ro") === true || spec.root?.readonly === true;
   return { ...spec, root: { ...spec.root, readonly } };
+}
+
+/** Makes what may be left of an attempt that a former process of this sandboxer was killed over. */
+async function anew<T>(make: () => Promise<T>, forget: () => Promise<void>): Promise<T> {
+  try {
+    return await make();
+  } catch (error) {
+    if (!isCode(error, ErrorCode.ALREADY_EXISTS)) throw error;
+  }
+  await forget();
+  return await make();
 }
 
 function ignoreMissing(error: unknown): void {

@@ -1,7 +1,7 @@
 import type { VmmConfig } from "../../config.ts";
 import type { MachinePlan } from "../hypervisor.ts";
 import { DRIVE_CONTROLLER } from "./drives.ts";
-import { consoleLog, portSocket, qmpSocket } from "./machine-files.ts";
+import { portSocket, qmpSocket } from "./machine-files.ts";
 import { findMachineType, type MachineType } from "./machine-type.ts";
 
 export interface CommandLineParts {
@@ -87,10 +87,12 @@ const KERNEL_PARAMETERS = [
 const EMULATED_PARAMETERS = ["mitigations=off"];
 
 function kernel({ plan, config, kvm, parameters }: CommandLineParts): string[] {
+  const { console, kernelWords } = machineType(config);
   const words = [
     ...KERNEL_PARAMETERS,
+    ...kernelWords,
     ...(kvm ? [] : EMULATED_PARAMETERS),
-    `console=${machineType(config).console}`,
+    `console=${console}`,
     ...(config.debug ? [] : ["quiet"]),
   ];
   return ["-kernel", plan.kernel, "-initrd", plan.initrd, "-append", [...words, ...parameters].join(" ")];
@@ -99,7 +101,7 @@ function kernel({ plan, config, kvm, parameters }: CommandLineParts): string[] {
 /** The guest's console, QEMU's own control, and the channel to vmm-task. */
 function control({ plan: { directory }, portName }: CommandLineParts): string[] {
   return [
-    ...["-chardev", `file,id=console,path=${consoleLog(directory)}`, "-serial", "chardev:console"],
+    ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
     ...[
       "-chardev",
       `socket,id=qmp,path=${qmpSocket(directory)},server=on,wait=off`,

@@ -7,6 +7,8 @@ export interface MachineType {
   readonly options: readonly string[];
   /** The guest kernel's name of the serial port. */
   readonly console: string;
+  /** More words for the guest kernel's command line. */
+  readonly kernelWords: readonly string[];
   /** Processors and memory can be added while it runs. */
   readonly growable: boolean;
   /** Emulated, it has nothing that its kernel could measure the time stamp counter with. */
@@ -21,16 +23,27 @@ const MACHINE_TYPES: readonly MachineType[] = [
     // By ACPI the kernel finds its devices: Debian's takes none from its command line.
     options: ["acpi=on", "pcie=on"],
     console: "ttyS0",
+    // It has no device that restarts it, and the kernel tries them all, for seconds or for ever. A triple fault does it.
+    kernelWords: ["reboot=t"],
     growable: false,
     needsTscFrequency: true,
   },
-  { name: "q35", arch: "x64", options: [], console: "ttyS0", growable: true, needsTscFrequency: false },
-  { name: "pc", arch: "x64", options: [], console: "ttyS0", growable: true, needsTscFrequency: false },
+  {
+    name: "q35",
+    arch: "x64",
+    options: [],
+    console: "ttyS0",
+    kernelWords: [],
+    growable: true,
+    needsTscFrequency: false,
+  },
+  { name: "pc", arch: "x64", options: [], console: "ttyS0", kernelWords: [], growable: true, needsTscFrequency: false },
   {
     name: "virt",
     arch: "arm64",
     options: ["gic-version=max"],
     console: "ttyAMA0",
+    kernelWords: [],
     // Memory could grow, processors cannot (QEMU 7.2).
     growable: false,
     needsTscFrequency: false,

@@ -5,7 +5,7 @@ import type { Capabilities, Hypervisor, Launch } from "../hypervisor.ts";
 import { whyNoKvm } from "../kvm.ts";
 import { commandLine, machineType } from "./command-line.ts";
 import { attachDrive, detachDrive, MOST_DRIVES } from "./drives.ts";
-import { consoleLog, portSocket, qmpSocket } from "./machine-files.ts";
+import { portSocket, qmpSocket } from "./machine-files.ts";
 import { runQmp } from "./qmp.ts";
 
 const PORT_NAME = "kuasar";
@@ -50,7 +50,6 @@ export function createQemu(config: VmmConfig, tscKhz: () => number): Hypervisor 
         argv: [program(), ...commandLine({ plan, config, kvm: kvm(), portName: PORT_NAME, parameters })],
         channel,
         agent: { kind: "unix", path: portSocket(plan.directory) },
-        console: consoleLog(plan.directory),
       };
     },
 
