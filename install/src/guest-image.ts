@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { findProgram } from "../parts/system-packages.mjs";
 import { vmmParts } from "../parts.mjs";
 import { type CpioEntry, cpioArchive } from "./cpio-archive.ts";
-import { kernelModules } from "./kernel-modules.ts";
+import { type KernelModule, kernelModules } from "./kernel-modules.ts";
 import { programDirectory, programPath } from "./programs.ts";
 import { uncompressedKernel } from "./uncompressed-kernel.ts";
 
@@ -51,19 +51,22 @@ function kernelFile(path: string): { name: string; content: Buffer; note: string
     : { name: "vmlinux", content: image, note: `, as ${path} is, since ${kernel.why}: it takes longer to boot` };
 }
 
-// What a pod's machine has to do with: the disk, network, console, share and entropy of a virtual machine, overlay for
-// root file systems, and what a container's own network namespace may be made of.
+// What a pod's machine has to do with from its start: the network, console, share and entropy of a virtual machine, and
+// overlay, for its containers' root file systems and whatever they mount themselves.
 const MODULES = [
   "virtio_pci",
   "virtio_mmio",
   "virtio_console",
   "virtio_net",
-  "virtio_blk",
   "virtiofs",
   "virtio-rng",
   "overlay",
   "vmw_vsock_virtio_transport",
 ];
+
+// What vmm-task (drives.ts) loads when the first drive comes, with parameters: the kernel looks for drives where it is told.
+const DRIVE_MODULES = ["virtio_scsi", "sd_mod", "erofs"];
+const PARAMETERS: Readonly<Record<string, string>> = { scsi_mod: " scan=manual" };
 
 /** Where vmm-task (boot.ts) finds its root in the initial ramdisk. */
 const ROOT = "sysroot";
@@ -81,14 +84,21 @@ export function guestImage(parts: GuestImageParts): Buffer {
     ...libraries(parts.ociRuntime).map(({ path, from }) => program(`${ROOT}${path}`, from)),
     ...["proc", "sys", "dev", "run", "tmp", "etc", "root"].map((path) => folder(`${ROOT}/${path}`)),
   ];
-  const modules = kernelModules(parts.modules, MODULES);
-  for (const { name, content } of modules) {
-    entries.push({ path: `${ROOT}/lib/modules/${name}.ko`, mode: 0o100644, content });
-  }
-  const order = modules.map(({ name }) => `/lib/modules/${name}.ko\n`).join("");
-  entries.push({ path: `${ROOT}/lib/modules/order`, mode: 0o100644, content: Buffer.from(order) });
+  const early = kernelModules(parts.modules, MODULES);
+  const late = kernelModules(parts.modules, DRIVE_MODULES).filter(
+    ({ name }) => !early.some((one) => one.name === name),
+  );
+  for (const { name, content } of [...early, ...late]) entries.push(file(`lib/modules/${name}.ko`, content));
+  entries.push(file("lib/modules/order", moduleList(early)), file("lib/modules/drives", moduleList(late)));
   return cpioArchive(entries);
 }
+
+/** As vmm-task (kernel-modules.ts) reads it. */
+function moduleList(modules: readonly KernelModule[]): Buffer {
+  return Buffer.from(modules.map(({ name }) => `/lib/modules/${name}.ko${PARAMETERS[name] ?? ""}\n`).join(""));
+}
+
+const file = (path: string, content: Buffer): CpioEntry => ({ path: `${ROOT}/${path}`, mode: 0o100644, content });
 
 const folder = (path: string): CpioEntry => ({ path, mode: 0o040755 });
 const program = (path: string, from: string): CpioEntry => ({

@@ -54,7 +54,6 @@ export function createBareBoot({ hypervisor, config, kernel, busybox }: BareBoot
     memoryMiB: config.memory_in_mb,
     interfaces: [],
     shares: [],
-    drives: [],
   });
   const [program = "", ...args] = argv;
   return {

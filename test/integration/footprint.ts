@@ -8,6 +8,8 @@ import type { Lab } from "./lab.ts";
 
 /** Of the wasm sandboxer: they are kept for the next pod. */
 export const compiledModules = ".modules";
+/** Of the vmm sandboxer, as well. */
+export const storage = ".storage";
 
 /**
  * Everything on this machine that belongs to a lab, a line for each thing, sorted: what pods must not leave behind.
@@ -41,7 +43,7 @@ export async function footprint(lab: Lab): Promise<string[]> {
     ...deadShimSockets().map((path) => `socket without a listener ${path}`),
     ...folders.flatMap((folder) =>
       entries(folder)
-        .filter((name) => name !== compiledModules)
+        .filter((name) => name !== compiledModules && name !== storage)
         .map((name) => `file ${join(folder, name)}`),
     ),
     ...namespaces.flatMap((name) => runcStates(name, lab)),

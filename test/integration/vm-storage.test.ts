@@ -1,4 +1,16 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { unmountBelow } from "@kuasar/install/mount-table";
 import type { ContainerConfig, Pod, PodConfig } from "@kuasar/install/pod";
@@ -6,6 +18,7 @@ import { waitUntil } from "@kuasar/install/wait-until";
 import { runtime } from "@kuasar/proto/cri";
 import { assert } from "chai";
 import { execa } from "execa";
+import type { TomlTable } from "smol-toml";
 import { useLab } from "./lab.ts";
 import { vmCases } from "./vm-case.ts";
 
@@ -116,6 +129,91 @@ describe("Files of the host in a virtual machine", function () {
     assert.isTrue(existsSync(at("data/guest")), "removing the pod leaves its volumes");
   });
 });
+
+describe("A root file system on a drive, and block devices", function () {
+  this.timeout(240_000);
+  const lab = useLab({
+    ...vmCase,
+    config: async () => {
+      const config = await vmCase.config?.();
+      return { ...config, hypervisor: { ...(config?.hypervisor as TomlTable), rootfs: "Block" } };
+    },
+  });
+  let devices: string[] = [];
+
+  before(async () => {
+    const files = ["raw", "readonly"].map((name) => join(lab().directory, name));
+    devices = [];
+    for (const file of files) {
+      writeFileSync(file, "");
+      truncateSync(file, 8 << 20);
+      devices.push((await execa("losetup", ["--find", "--show", file])).stdout);
+    }
+  });
+
+  after(async () => {
+    for (const device of devices) await execa("losetup", ["--detach", device]);
+  });
+
+  afterEach(() => lab().assertNothingLeft());
+
+  it("belong to their containers, survive their sandboxer, and go with the pod", async () => {
+    const [raw = "", readOnly = ""] = devices;
+    const pod = await lab().runPod({ network: "cni" });
+    const id = await pod.start({
+      configure: (config) => {
+        config.devices = [
+          { hostPath: raw, containerPath: "/dev/raw", permissions: "rwm" },
+          { hostPath: readOnly, containerPath: "/dev/readonly", permissions: "r" },
+        ];
+        config.mounts = [{ containerPath: "/dev/mounted", hostPath: raw }];
+      },
+    });
+    const beside = await pod.start({
+      configure: (config) => {
+        config.linux.securityContext.readonlyRootfs = true;
+      },
+    });
+    const sh = shellOf(pod, id);
+    assert.match(await sh("mount"), /^overlay on \/ type overlay/m);
+    await sh("echo mine > /written && dd if=/dev/zero of=/large bs=1M count=32 2>&1 && rm /large && mkfifo /fifo");
+    assert.equal((await pod.exec(beside, "cat", "/written")).exitCode, 1);
+    assert.match((await pod.exec(beside, "touch", "/new")).stderr, /Read-only file system/);
+
+    // The same device under three names; what the guest writes is on the host's.
+    await sh("echo from the guest > /tmp/text && dd if=/tmp/text of=/dev/raw conv=fsync 2>&1");
+    assert.equal(readDevice(raw, 15), "from the guest\n");
+    assert.match((await pod.exec(id, "sh", "-c", "echo x > /dev/readonly")).stderr, /Operation not permitted/);
+    assert.equal(await sh("stat -c %t:%T /dev/raw"), await sh("stat -c %t:%T /dev/mounted"));
+    assert.match(
+      (await pod.exec(beside, "sh", "-c", "mknod /dev/shm/sda b 8 0 && cat /dev/shm/sda")).stderr,
+      /denied|not permitted/,
+    );
+
+    const [image, ...others] = readdirSync(join(lab().sandboxDirectory ?? "", ".storage/images"));
+    assert.match(image ?? "", /\.erofs$/);
+    assert.deepEqual(others, [`${image}.sha256`]);
+
+    await lab().sandboxer.kill("SIGKILL");
+    await lab().sandboxer.start();
+    assert.equal(await sh("cat /written"), "mine\n");
+    const later = await pod.start();
+    assert.equal((await pod.exec(later, "cat", "/written")).exitCode, 1);
+    await pod.remove();
+    assert.deepEqual(readdirSync(join(lab().sandboxDirectory ?? "", ".storage")), ["images"]);
+  });
+});
+
+function readDevice(path: string, bytes: number): string {
+  const file = openSync(path, "r");
+  try {
+    const buffer = Buffer.alloc(bytes);
+    readSync(file, buffer);
+    return buffer.toString();
+  } finally {
+    closeSync(file);
+  }
+}
 
 function shellOf(pod: Pod, id: string): (script: string) => Promise<string> {
   return async (script) => {

@@ -1,6 +1,8 @@
 import { statSync } from "node:fs";
 import { findProgram } from "@kuasar/framework/proc/find-program";
 import { describeMachineTypes, findMachineType } from "./hypervisor/qemu/machine-type.ts";
+import { MAKE_IMAGE } from "./storage/root-image.ts";
+import { MAKE_WRITABLE } from "./storage/writable-layer.ts";
 
 /**
  * The config file, with the tables and keys of upstream's config_qemu.toml (vmm/sandbox of github.com/kuasar-io/kuasar).
@@ -65,6 +67,14 @@ export interface VmmConfig {
   readonly disable_nvdimm: boolean;
   readonly block_device_driver: string;
   readonly share_fs: string;
+  /** Ours. How containers have root file systems that are folders on the host: "VirtioFS", or "Block": as an image. */
+  readonly rootfs: string;
+  /** Ours. A folder, of this sandboxer alone, for those images and what containers write; "" is one in --dir. */
+  readonly storage_path: string;
+  /** Ours. How much the images may take; the least recently used go. */
+  readonly rootfs_images_mb: number;
+  /** Ours. How much a container can write to its root. */
+  readonly rootfs_writable_mb: number;
   /** The file server of shares; "" looks where Debian has it. */
   readonly virtiofs_daemon_path: string;
   readonly virtiofs_cache: string;
@@ -117,8 +127,12 @@ export const VMM_CONFIG_DEFAULTS: VmmConfigFile = {
     default_bridges: 0,
     enable_iothreads: false,
     disable_nvdimm: true,
-    block_device_driver: "VirtioBlk",
+    block_device_driver: "VirtioScsi",
     share_fs: "VirtioFS",
+    rootfs: "VirtioFS",
+    storage_path: "",
+    rootfs_images_mb: 8192,
+    rootfs_writable_mb: 10_240,
     virtiofs_daemon_path: "",
     virtiofs_cache: "auto",
     virtiofs_extra_args: [],
@@ -191,7 +205,8 @@ const WORDS: ReadonlyArray<readonly [KeyOf<string>, readonly string[]]> = [
   ["name", ["qemu"]],
   ["accelerator", ["auto", "kvm", "tcg"]],
   ["share_fs", ["VirtioFS"]],
-  ["block_device_driver", ["VirtioBlk"]],
+  ["block_device_driver", ["VirtioScsi"]],
+  ["rootfs", ["VirtioFS", "Block"]],
   ["virtiofs_cache", ["auto", "always", "never", "none"]],
 ];
 
@@ -200,6 +215,8 @@ const NUMBERS: ReadonlyArray<readonly [KeyOf<number>, number, number]> = [
   ["default_max_vcpus", 0, 255],
   ["memory_in_mb", 64, 2 ** 24],
   ["default_max_memory_in_mb", 0, 2 ** 24],
+  ["rootfs_images_mb", 1, 2 ** 24],
+  ["rootfs_writable_mb", 16, 2 ** 24],
   // QEMU's limit.
   ["mem_slots", 0, 256],
   ["boot_timeout_in_ms", 100, 3_600_000],
@@ -213,6 +230,7 @@ const FILES: ReadonlyArray<readonly [KeyOf<string>, FileKind, string]> = [
   ["initrd_path", "file", "kuasar guest-image makes it"],
   ["firmware_path", "file", ""],
   ["memory_path", "folder", ""],
+  ["storage_path", "folder", ""],
   ["entropy_source", "character device", "/dev/urandom is one"],
 ];
 
@@ -261,6 +279,10 @@ function together(config: VmmConfig): string[] {
     problems.push(`hypervisor.machine_type is ${JSON.stringify(machine)}, expected ${describeMachineTypes()}`);
   } else if (type.arch !== process.arch) {
     problems.push(`hypervisor.machine_type is ${JSON.stringify(machine)}, which this host's processor cannot run`);
+  }
+  if (config.rootfs === "Block") {
+    problems.push(...program("rootfs", MAKE_IMAGE, "install erofs-utils"));
+    problems.push(...program("rootfs", MAKE_WRITABLE, "install e2fsprogs"));
   }
   if (config.cpu_model === "") problems.push('hypervisor.cpu_model is "", expected a name of QEMU\'s, or "host"');
   if (config.hugepages && config.memory_path !== "") {

@@ -18,5 +18,5 @@ await runSandboxer({
     hypervisor: { ...VMM_CONFIG_DEFAULTS.hypervisor, ...(guest && guestImageIn(guest)) },
   },
   logLevel: ({ sandbox }) => sandbox.log_level,
-  create: (config, log) => createVmmSandboxer(checkVmmConfig(config), join(programs, "vmm-task"), log),
+  create: (config, log, dir) => createVmmSandboxer(checkVmmConfig(config), join(programs, "vmm-task"), log, dir),
 });

@@ -15,6 +15,7 @@ import { goPlatform } from "@kuasar/framework/sandbox/platform";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import type { Sandboxer, SandboxRequest } from "@kuasar/framework/sandbox/sandboxer";
 import type { JsonObject } from "@kuasar/framework/store/json";
+import { createSealedFiles } from "@kuasar/framework/store/sealed-files";
 import type { VmmConfig } from "./config.ts";
 import { createMachineExec } from "./debug/machine-exec.ts";
 import { createQemu } from "./hypervisor/qemu/qemu.ts";
@@ -30,8 +31,12 @@ import { leavePodNetwork } from "./network/leave-pod-network.ts";
 import { closeShare, openShare } from "./share/share-folder.ts";
 import { largestSize, machineSize } from "./size/machine-size.ts";
 import { NO_SIZE, podSize, type Size } from "./size/pod-size.ts";
+import { createContainerStorage } from "./storage/container-storage.ts";
+import { createPodDrives } from "./storage/pod-drives.ts";
+import { createStorageFolders } from "./storage/storage-folders.ts";
 import { createVmmTasks } from "./task/vmm-tasks.ts";
 
+const MB = 1024 * 1024;
 /** For the answer to reach a caller who has set a deadline. */
 const ANSWER_MS = 1_000;
 
@@ -46,11 +51,22 @@ interface PodPlan {
 }
 
 /** Pods as virtual machines. */
-export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logger): Sandboxer {
+export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logger, dir: string): Sandboxer {
   const hypervisor = createQemu(config, () => measureTscKhz(vmmTask));
   const machines = createMachines(log);
   const metrics = createMachineMetrics();
   const largest = largestSize(config);
+  const folders = createStorageFolders(config.storage_path, dir);
+  const images = createSealedFiles(folders.images, config.rootfs_images_mb * MB, log);
+  const storage = createContainerStorage({
+    machines,
+    drives: createPodDrives(hypervisor, machines, log),
+    folders,
+    images,
+    rootfs: config.rootfs === "Block" ? "Block" : "VirtioFS",
+    writableBytes: config.rootfs_writable_mb * MB,
+    log,
+  });
   /** Starts that are under way. */
   const starts = new Map<Sandbox, AbortController>();
   /** Those whose end was asked for. */
@@ -110,10 +126,15 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
     processKey: HYPERVISOR_KEY,
     holdsTasks: true,
     platform: goPlatform(),
-    tasks: createVmmTasks(machines, log),
     whole: createWholeMachine({ hypervisor, machines, cgroupOf: (sandbox) => planOf(sandbox).cgroup, log }),
     metrics: metrics.all,
     execInMachine: createMachineExec(config, machines),
+    tasks: createVmmTasks(machines, storage, log),
+
+    tidy() {
+      images.tidy();
+      folders.tidy();
+    },
 
     parseOptions(options) {
       if (options !== undefined && options.value.length > 0 && !options.typeUrl.includes("runtimeoptions")) {
@@ -175,6 +196,7 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
       machines.end(sandbox);
       await endProcesses(sandbox.monitor);
       await closeShare(sandbox);
+      folders.removeAll(sandbox);
       await releasePodFiles(podFilesFolder(sandbox), sandbox.monitor);
       removeStandIns((sandbox.record.engine.standIns ?? []) as string[]);
       await removeMachineFolder(sandbox);

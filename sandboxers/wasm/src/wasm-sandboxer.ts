@@ -4,6 +4,7 @@ import type { Logger } from "@kuasar/framework/log/logger";
 import { createPausePods } from "@kuasar/framework/pause/pause-pods";
 import { goPlatform } from "@kuasar/framework/sandbox/platform";
 import type { Sandboxer } from "@kuasar/framework/sandbox/sandboxer";
+import { createSealedFiles } from "@kuasar/framework/store/sealed-files";
 import { createRuntimeChoice } from "@kuasar/runc-sandboxer/runtime-choice";
 import { createRuncTasks } from "@kuasar/runc-sandboxer/task/runc-tasks";
 import { createImageModules } from "./artifact/image-modules.ts";
@@ -21,7 +22,8 @@ const MB = 1024 * 1024;
 /** Pods as a pause process that holds their namespaces, containers as processes of a Wasm engine within them. */
 export function createWasmSandboxer(config: WasmConfig, log: Logger, dir: string): Sandboxer {
   const room = config.compiled_modules_mb * MB;
-  const modules = createCompiledModules(join(dir, MODULES), room, log);
+  const files = createSealedFiles(join(dir, MODULES), room, log);
+  const modules = createCompiledModules(files);
   const images = createImageModules(createContentStores(), modules, room, config.containerd_address);
   const loader = { config, modules, images, log, interruptions: new WeakMap() };
   const wasm = createWasmTasks(createEngineChoice(config), loader);
@@ -29,7 +31,7 @@ export function createWasmSandboxer(config: WasmConfig, log: Logger, dir: string
     ...createPausePods(config.pause, log),
     kind: "wasm",
     takesSignals: true,
-    tidy: modules.tidy,
+    tidy: files.tidy,
     platform: goPlatform(),
     tasks: createPodTasks(wasm, createRuncTasks(createRuntimeChoice(config))),
 

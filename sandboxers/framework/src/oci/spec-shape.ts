@@ -11,6 +11,7 @@ type Check = (value: unknown) => boolean;
 const anything: Check = () => true;
 // Half a surrogate pair, which JSON can write, has no form in UTF-8.
 const text: Check = (value) => typeof value === "string" && !/\p{Surrogate}/u.test(value);
+const flag: Check = (value) => typeof value === "boolean";
 const number: Check = (value) => typeof value === "number" && value >= 0;
 const integer: Check = (value) => Number.isSafeInteger(value);
 const uint32: Check = (value) => integer(value) && (value as number) >= 0 && (value as number) <= 0xffff_ffff;
@@ -60,6 +61,7 @@ const SPEC = object({
       cpu: object({ shares: integer, quota: integer, period: integer, cpus: text, mems: text }),
       memory: object({ limit: integer, swap: integer, reservation: integer }),
       pids: object({ limit: integer }),
+      devices: list(object({ allow: flag, type: text, major: integer, minor: integer, access: text })),
     }),
   }),
 });

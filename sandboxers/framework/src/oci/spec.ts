@@ -74,4 +74,15 @@ export interface OciResources {
   cpu?: { shares?: number; quota?: number; period?: number; cpus?: string; mems?: string };
   memory?: { limit?: number; swap?: number; reservation?: number };
   pids?: { limit?: number };
+  devices?: OciDeviceRule[];
+}
+
+export interface OciDeviceRule {
+  allow: boolean;
+  /** "a", "c" or "b"; without numbers, all of the type. */
+  type?: string;
+  major?: number;
+  minor?: number;
+  /** Of "rwm". */
+  access?: string;
 }

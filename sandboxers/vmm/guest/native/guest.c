@@ -2,6 +2,7 @@
 #include "sys.h"
 #include "program_modules.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/vm_sockets.h>
@@ -15,14 +16,31 @@
 #include <sys/time.h>
 #include <time.h>
 
-// loadModule(path): a kernel module that is there already is no error.
+// loadModule(path, parameters): a kernel module that is there already is no error.
 SYS_FUNCTION(load_module) {
     SYS_STRING(path, 0);
+    SYS_STRING(parameters, 1);
     JSValue result = JS_UNDEFINED;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST)) result = sys_throw(ctx, "finit_module", path);
+    if (fd < 0 || (syscall(SYS_finit_module, fd, parameters, 0) && errno != EEXIST)) result = sys_throw(ctx, "finit_module", path);
     if (fd >= 0) close(fd);
     JS_FreeCString(ctx, path);
+    JS_FreeCString(ctx, parameters);
+    return result;
+}
+
+// namesIn(path): what is in a folder; undefined if it is not there.
+SYS_FUNCTION(names_in) {
+    SYS_STRING(path, 0);
+    DIR *folder = opendir(path);
+    JSValue result = folder ? JS_NewArray(ctx) : errno == ENOENT ? JS_UNDEFINED : sys_throw(ctx, "opendir", path);
+    JS_FreeCString(ctx, path);
+    if (!folder) return result;
+    uint32_t count = 0;
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        if (entry->d_name[0] != '.') JS_SetPropertyUint32(ctx, result, count++, JS_NewString(ctx, entry->d_name));
+    }
+    closedir(folder);
     return result;
 }
 
@@ -186,7 +204,8 @@ SYS_FUNCTION(power_off) {
 }
 
 static const JSCFunctionListEntry functions[] = {
-    JS_CFUNC_DEF("loadModule", 1, load_module), JS_CFUNC_DEF("netlink", 2, netlink),
+    JS_CFUNC_DEF("loadModule", 2, load_module), JS_CFUNC_DEF("netlink", 2, netlink),
+    JS_CFUNC_DEF("namesIn", 1, names_in),
     JS_CFUNC_DEF("makeFifo", 2, make_fifo),     JS_CFUNC_DEF("setPipeSize", 2, set_pipe_size),
     JS_CFUNC_DEF("readAll", 4, read_all),       JS_CFUNC_DEF("readPiece", 1, read_piece),
     JS_CFUNC_DEF("link", 2, make_link),         JS_CFUNC_DEF("removePath", 1, remove_path),

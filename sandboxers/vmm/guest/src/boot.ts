@@ -1,6 +1,7 @@
 import { makeFolders, readTextIfThere } from "@kuasar/shim/platform/files";
-import { link, loadModule, raiseLimits, removePath } from "guest";
+import { link, raiseLimits } from "guest";
 import * as sys from "sys";
+import { loadModules } from "./kernel-modules.ts";
 import { expectMemory } from "./online.ts";
 
 /** Where the initial ramdisk has everything but this program's start: it becomes the root. */
@@ -60,22 +61,13 @@ export function boot(): void {
   }
   protectRuntime();
   sys.mount("", "/", "", MS_REC | MS_SHARED, "");
-  loadModules();
+  loadModules("/lib/modules/order");
 }
 
 /** OCI runtimes make a copy of themselves at each call, against containers that write to it, unless nobody can. */
 function protectRuntime(): void {
   sys.mount(OCI_RUNTIME, OCI_RUNTIME, "", MS_BIND, "");
   sys.mount("", OCI_RUNTIME, "", MS_BIND | MS_REMOUNT | MS_RDONLY, "");
-}
-
-/** What has been loaded need not stay in the ramdisk, which is memory. */
-function loadModules(): void {
-  for (const path of (readTextIfThere("/lib/modules/order") ?? "").split("\n")) {
-    if (path === "") continue;
-    loadModule(path);
-    removePath(path);
-  }
 }
 
 /**

@@ -1,6 +1,9 @@
 /** The native module of native/guest.c: what the first process of a virtual machine needs. A failed call throws a SysError. */
 declare module "guest" {
-  export function loadModule(path: string): void;
+  /** With parameters as the kernel takes them; "" for none. */
+  export function loadModule(path: string, parameters: string): void;
+  /** What is in a folder, but for names with a leading dot; undefined if it is not there. */
+  export function namesIn(path: string): string[] | undefined;
   /** One rtnetlink request (with NLM_F_ACK) of so many bytes, and the kernel's answer. */
   export function netlink(request: ArrayBuffer, length: number): ArrayBuffer;
   export function makeFifo(path: string, mode: number): void;

@@ -3,6 +3,7 @@ import type { ProcessTable } from "@kuasar/shim/monitor/process-table";
 import { powerOff, setClock } from "guest";
 import type { Server } from "ttrpc-ts";
 import { configure, describeMachine } from "./configure.ts";
+import { closeDrive, openDrive } from "./drives.ts";
 import { readFiles, removeAll, writeFiles } from "./guest-files.ts";
 import type { GuestIo } from "./guest-io.ts";
 import { bringOnline } from "./online.ts";
@@ -43,6 +44,11 @@ export function registerGuest(server: Server, table: ProcessTable, io: GuestIo):
       return {};
     },
     online: () => bringOnline(),
+    openDrive: ({ address, ...mount }) => openDrive(address, mount),
+    closeDrive: ({ address }) => {
+      closeDrive(address);
+      return {};
+    },
     powerOff: () => {
       powerOff();
       return {};

@@ -7,6 +7,8 @@ import { createGuestLink } from "./guest-link.ts";
 
 const wire = kuasar.guest.v1;
 const CALL_TIMEOUT_MS = 10_000;
+/** The first one comes with its drivers, and a file system's journal may have to be gone through. */
+const DRIVE_TIMEOUT_MS = 60_000;
 /** Of a file that is read; see guest.proto. */
 const FILE_BYTES = 256 * 1024;
 /** A process may write nothing, or take nothing, for as long as it likes. */
@@ -14,6 +16,14 @@ const NO_LIMIT = 0;
 
 export type Machine = kuasar.guest.v1.ConfigureResponse;
 export type ConfigureRequest = kuasar.guest.v1.IConfigureRequest;
+/** A drive's node in the guest. */
+export type GuestDrive = kuasar.guest.v1.OpenDriveResponse;
+export interface DriveMount {
+  readonly type: string;
+  /** A folder of the guest, which is made. */
+  readonly target: string;
+  readonly options: readonly string[];
+}
 export interface GuestFile {
   readonly path: string;
   readonly content: Uint8Array;
@@ -48,6 +58,10 @@ export interface Guest {
   setClock(): Promise<void>;
   /** Takes into use what processors and memory the hypervisor has added. */
   online(): Promise<{ cpus: number; memoryBytes: number }>;
+  /** Takes a drive that the hypervisor has attached into use, with its file system where it has one to be mounted. */
+  openDrive(address: string, mount?: DriveMount): Promise<GuestDrive>;
+  /** So that the hypervisor can take the drive away: harmless if it is not there. */
+  closeDrive(address: string): Promise<void>;
   powerOff(): Promise<void>;
   /** Asks for nothing: whether the guest answers at all, on this connection or a new one. */
   ping(timeoutMs: number): Promise<void>;
@@ -116,6 +130,9 @@ export function connectGuest(address: AgentAddress): Guest {
       call("WaitForOom", wire.WaitForOomRequest, { cgroup, count, key }, wire.WaitForOomResponse, NO_LIMIT),
     setClock: () => call("SetClock", wire.SetClockRequest, { now: hostTime() }, nothing),
     online: () => call("Online", { encode: () => new Uint8Array(0) }, {}, wire.OnlineResponse),
+    openDrive: (address, mount) =>
+      call("OpenDrive", wire.OpenDriveRequest, { address, ...mount }, wire.OpenDriveResponse, DRIVE_TIMEOUT_MS),
+    closeDrive: (address) => call("CloseDrive", wire.CloseDriveRequest, { address }, nothing, DRIVE_TIMEOUT_MS),
     powerOff: () => call("PowerOff", { encode: () => new Uint8Array(0) }, {}, nothing, 1000),
     async ping(timeoutMs) {
       const client = await link.reached(timeoutMs);

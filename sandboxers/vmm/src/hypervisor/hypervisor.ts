@@ -12,8 +12,6 @@ export interface MachinePlan {
   readonly interfaces: readonly TapInterface[];
   /** Folders that the guest mounts by their tags. */
   readonly shares: readonly SharedFolder[];
-  /** Block devices, there from the start. */
-  readonly drives: readonly Drive[];
 }
 
 export interface TapInterface {
@@ -28,9 +26,13 @@ export interface SharedFolder {
   readonly socket: string;
 }
 
+/** A block device of the guest's. */
 export interface Drive {
+  /** A file or a block device of the host. */
   readonly path: string;
   readonly readOnly: boolean;
+  /** What is written must be on the host's disk when the guest has asked for that; false for what lives no longer than the machine. */
+  readonly durable: boolean;
 }
 
 /** How a machine of a plan comes to be. The guest's console is its standard output, and its own words are on the other. */
@@ -51,6 +53,8 @@ export interface AgentAddress {
 export interface Capabilities {
   /** Folders of the host in the guest (virtio-fs). */
   readonly sharedFolders: boolean;
+  /** How many drives a running machine can be given at a time: by hotplug, or by as many as are ready to be pointed elsewhere. */
+  readonly drives: number;
   /** Machines stand still and go on. */
   readonly pause: boolean;
   /** Why machines are slow here; "" where the hardware helps. */
@@ -65,4 +69,11 @@ export interface Hypervisor {
   launch(plan: MachinePlan): Launch;
   pause(directory: string): Promise<void>;
   resume(directory: string): Promise<void>;
+  /**
+   * Gives a running machine a drive, in a slot below `capabilities().drives` that is free. Answers with its address, by
+   * which vmm-task finds it (OpenDriveRequest in guest.proto). FAILED_PRECONDITION for a file that cannot be opened so.
+   */
+  attachDrive(directory: string, slot: number, drive: Drive): Promise<string>;
+  /** Takes a drive away, whatever the guest says. Harmless if the slot is free. */
+  detachDrive(directory: string, slot: number): Promise<void>;
 }

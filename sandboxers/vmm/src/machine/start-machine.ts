@@ -83,7 +83,6 @@ export async function startMachine(
     ...request.size,
     interfaces: network.taps,
     shares: [{ tag: SHARE_TAG, socket }],
-    drives: [],
   });
   const namespaces = [...HYPERVISOR_NAMESPACES, ...(netns === "" ? [] : [{ type: "network", path: netns } as const])];
   const pid = await monitor.spawn({

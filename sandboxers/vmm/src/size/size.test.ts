@@ -20,16 +20,8 @@ describe("What a pod asks for", () => {
   it("is what its CRI config says, with sandbox_mode shim", () => {
     const resources = { cpuPeriod: 100_000, cpuQuota: 100_001, memoryLimitBytes: MEBIBYTE + 1 };
     const pod = {
-      ...{
-        name: "",
-        namespace: "",
-        hostname: "",
-        cgroupParent: "",
-        sysctls: {},
-        hostNetwork: false,
-        hostPid: false,
-        hostIpc: false,
-      },
+      ...{ name: "pod", namespace: "default" },
+      ...{ hostname: "", cgroupParent: "", sysctls: {}, hostNetwork: false, hostPid: false, hostIpc: false },
       ...{ userNamespace: false, supplementalGroups: [], resources },
     };
     expect(podSize(false, pod, undefined)).to.deep.equal({ vcpus: 2, memoryMiB: 2 });

@@ -1,5 +1,6 @@
 import type { OciSpec } from "@kuasar/framework/oci/spec";
 import { expect } from "chai";
+import type { GuestDrive } from "../guest/guest.ts";
 import { guestSpec } from "./guest-spec.ts";
 
 const spec: OciSpec = {
@@ -53,7 +54,7 @@ describe("a container's spec in the guest", () => {
 
   it("joins a pid namespace of the guest's in place of one of the host's", () => {
     const shared = { ...spec, linux: { namespaces: [{ type: "pid", path: "/proc/42/ns/pid" }] } };
-    expect(guestSpec(shared, "c1", "/proc/7/ns/pid").spec.linux?.namespaces).to.deep.equal([
+    expect(guestSpec(shared, "c1", { pidNamespace: "/proc/7/ns/pid" }).spec.linux?.namespaces).to.deep.equal([
       { type: "pid", path: "/proc/7/ns/pid" },
     ]);
   });
@@ -87,6 +88,33 @@ describe("a container's spec in the guest", () => {
     });
     expect(got.process).to.deep.equal({ args: ["true"] });
     expect(dropped).to.deep.equal(["hooks prestart", "apparmorProfile", "device /dev/sda"]);
+  });
+
+  it("has a block device of the host by the guest's number, and no rule about any other of the host's", () => {
+    const rule = (type: string, major: number, minor: number) => ({ allow: true, type, major, minor, access: "rw" });
+    const asked = {
+      ...spec,
+      mounts: [{ destination: "/dev/volume", type: "bind", source: "/dev/vdb", options: ["rbind", "rw"] }],
+      linux: {
+        devices: [
+          { path: "/dev/raw", type: "b", major: 253, minor: 0, fileMode: 0o660 },
+          { path: "/dev/sda", type: "b", major: 8, minor: 0 },
+        ],
+        resources: {
+          devices: [{ allow: false, access: "rwm" }, rule("b", 253, 0), rule("b", 8, 0), rule("c", 1, 3)],
+        },
+      },
+    };
+    const drives = new Map([["253:0", { path: "/dev/sdc", major: 8, minor: 32 } as GuestDrive]]);
+    const { spec: got, dropped, binds } = guestSpec(asked, "c1", { drives, mounted: new Map([["/dev/vdb", "253:0"]]) });
+    expect(got.linux?.devices).to.deep.equal([{ path: "/dev/raw", type: "b", major: 8, minor: 32, fileMode: 0o660 }]);
+    expect(got.linux?.resources?.devices).to.deep.equal([
+      { allow: false, access: "rwm" },
+      rule("b", 8, 32),
+      rule("c", 1, 3),
+    ]);
+    expect(got.mounts).to.deep.equal([{ ...asked.mounts[0], source: "/dev/sdc" }]);
+    expect([dropped, binds]).to.deep.equal([["hooks prestart", "device /dev/sda"], []]);
   });
 
   it("has a cgroup of the guest's, and no hooks of the host's", () => {

@@ -1,6 +1,8 @@
 import type { Mount } from "@kuasar/framework/monitor/monitor";
-import type { OciDevice, OciMount, OciResources, OciSpec } from "@kuasar/framework/oci/spec";
+import type { OciDevice, OciDeviceRule, OciMount, OciResources, OciSpec } from "@kuasar/framework/oci/spec";
 import type { JsonObject } from "@kuasar/framework/store/json";
+import type { GuestDrive } from "../guest/guest.ts";
+import type { DeviceNumber } from "../storage/block-device.ts";
 import { guestResources } from "./guest-resources.ts";
 
 /** Where the guest has the pod's share. */
@@ -34,16 +36,33 @@ const POD_SHM = /\/sandboxes\/[^/]+\/shm$/;
 /** Character devices that have the same numbers everywhere (devices.txt): memory, terminals, tun and fuse. */
 const SAME_EVERYWHERE = /^c (1:|5:|10:200$|10:229$)/;
 
+/** What a container has in the guest, beside what comes by the share. */
+export interface GuestParts {
+  /** Of the guest, in place of a pid namespace to join; "" where there is none. */
+  readonly pidNamespace?: string;
+  /** The folder that is the container's root; by default the share's. */
+  readonly rootfs?: string;
+  /** Block devices of the host as the guest has them. */
+  readonly drives?: ReadonlyMap<DeviceNumber, GuestDrive>;
+  /** Of mounts that are a device's node. */
+  readonly mounted?: ReadonlyMap<string, DeviceNumber>;
+}
+
+const NOTHING: ReadonlyMap<string, never> = new Map<string, never>();
+
 /**
  * What the spec says of the host becomes what it is in the guest: namespaces to join are the machine's own, files of the
- * host come by the share, and what only the host has is left out: hooks, labels of its security modules, its devices.
- * @param pidNamespace of the guest, in place of one to join; "" where there is none
+ * host come by the share, its block devices have the guest's numbers, and what only the host has is left out: hooks,
+ * labels of its security modules, its other devices.
  */
-export function guestSpec(spec: OciSpec, id: string, pidNamespace = ""): GuestContainer {
+export function guestSpec(spec: OciSpec, id: string, parts: GuestParts = {}): GuestContainer {
+  const { pidNamespace = "", rootfs = `${GUEST_SHARE}/${id}/${ROOTFS}`, drives = NOTHING, mounted = NOTHING } = parts;
   const binds: { source: string; name: string; options: readonly string[] }[] = [];
   const mounts = (spec.mounts ?? []).map((mount): OciMount => {
     if (!isBind(mount)) return mount;
     if (isPodShm(mount)) return { ...mount, source: "/dev/shm" };
+    const drive = drives.get(mounted.get(mount.source ?? "") ?? "");
+    if (drive) return { ...mount, source: drive.path };
     const name = `mount${binds.length}`;
     binds.push({ source: mount.source ?? "", name, options: hostOptions(mount.options ?? []) });
     return { ...mount, source: `${GUEST_SHARE}/${id}/${name}` };
@@ -67,22 +86,29 @@ export function guestSpec(spec: OciSpec, id: string, pidNamespace = ""): GuestCo
       ociVersion: "1.0.2",
       // A name that the pod has anyway: without a namespace of its own, a runtime refuses to set one.
       hostname: "",
-      root: { ...spec.root, path: `${GUEST_SHARE}/${id}/${ROOTFS}` },
+      root: { ...spec.root, path: rootfs },
       mounts,
       process: guestProcess(spec.process ?? {}),
       linux: {
         ...linux,
         namespaces,
         cgroupsPath: cgroupOf(id),
-        ...(devices && { devices: devices.filter(isSameEverywhere) }),
-        ...(resources && { resources: guestResources(resources as JsonObject) as OciResources }),
+        ...(devices && { devices: guestDevices(devices, drives) }),
+        ...(resources && {
+          resources: {
+            ...(guestResources(resources as JsonObject) as OciResources),
+            ...(resources.devices && { devices: guestRules(resources.devices, drives) }),
+          },
+        }),
       },
     },
     binds,
     dropped: [
       ...Object.keys(spec.hooks ?? {}).map((name) => `hooks ${name}`),
       ...LABELS.filter((name) => (spec.process as Record<string, unknown> | undefined)?.[name]),
-      ...(devices ?? []).filter((device) => !isSameEverywhere(device)).map(({ path }) => `device ${path}`),
+      ...(devices ?? [])
+        .filter((device) => !isSameEverywhere(device) && !driveOf(device, drives))
+        .map(({ path }) => `device ${path}`),
     ],
   };
 }
@@ -93,6 +119,28 @@ const LABELS = ["apparmorProfile", "selinuxLabel"];
 /** A process's spec, of a container or of an exec, as the guest can have it. */
 export function guestProcess<T extends object>(process: T): T {
   return Object.fromEntries(Object.entries(process).filter(([name]) => !LABELS.includes(name))) as T;
+}
+
+type Drives = ReadonlyMap<DeviceNumber, GuestDrive>;
+
+const driveOf = ({ type, major, minor }: Partial<OciDevice>, drives: Drives) =>
+  type === "b" ? drives.get(`${major}:${minor}`) : undefined;
+
+function guestDevices(devices: readonly OciDevice[], drives: Drives): OciDevice[] {
+  return devices.flatMap((device) => {
+    const drive = driveOf(device, drives);
+    if (drive) return [{ ...device, major: drive.major, minor: drive.minor }];
+    return isSameEverywhere(device) ? [device] : [];
+  });
+}
+
+/** A rule about one of the host's block devices would be about another one of the guest's. */
+function guestRules(rules: readonly OciDeviceRule[], drives: Drives): OciDeviceRule[] {
+  return rules.flatMap((rule) => {
+    const drive = driveOf(rule, drives);
+    if (drive) return [{ ...rule, major: drive.major, minor: drive.minor }];
+    return rule.type === "b" && (rule.major ?? -1) >= 0 ? [] : [rule];
+  });
 }
 
 function isSameEverywhere({ type = "", major, minor }: OciDevice): boolean {

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { metricsV2 } from "@kuasar/framework/cgroup/stats-v2";
 import {
@@ -29,9 +28,9 @@ import { createGuestRuntime } from "../guest/guest-runtime.ts";
 import { plausibleExit } from "../guest/plausible-exit.ts";
 import type { Machines } from "../machine/machine.ts";
 import { machineFolder } from "../machine/machine-folder.ts";
-import { leaveShare, mountInShare, shareOf } from "../share/share-folder.ts";
+import type { ContainerStorage } from "../storage/container-storage.ts";
 import { guestResources } from "./guest-resources.ts";
-import { bindMount, cgroupOf, guestProcess, guestSpec, ROOTFS } from "./guest-spec.ts";
+import { cgroupOf, guestProcess, guestSpec } from "./guest-spec.ts";
 import { killInit } from "./kill-init.ts";
 import { joinedPidNamespace, pidSharingOf } from "./pid-namespace.ts";
 import { forgetProgress, type StdioPump, startStdioPump } from "./stdio-pump.ts";
@@ -57,7 +56,7 @@ const CGROUP_FILES = [
 ];
 
 /** Tasks as containers of the OCI runtime in the pod's machine. */
-export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
+export function createVmmTasks(machines: Machines, storage: ContainerStorage, log: Logger): TaskEngine {
   /** FAILED_PRECONDITION of a machine that is paused: it would not answer. */
   function guestOf(sandbox: Sandbox): Guest {
     if (sandbox.record.state === "paused") {
@@ -134,10 +133,8 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
     if (!machines.isOver(sandbox)) await deleteInside(sandbox, task);
     for (const execId of Object.keys(task.record.execs)) await closeStdio(sandbox, processKey(task.id, execId));
     await closeStdio(sandbox, task.id);
-    await unshare(sandbox, task);
+    await storage.close(sandbox, task);
   }
-
-  const unshare = (sandbox: Sandbox, task: Task) => leaveShare(shareOf(sandbox), sandbox.monitor, task.id);
 
   const engine: TaskEngine = {
     async create(sandbox, task, request, timeoutMs) {
@@ -146,17 +143,14 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
       requireSameTerminal(spec, request.io);
       const pidSharing = pidSharingOf(spec);
       const pidNamespace = pidSharing === "joined" ? await joinedPidNamespace(sandbox, guestOf(sandbox), task) : "";
-      const container = guestSpec(withPodFiles(sandbox, withRootAccess(spec, request.rootfs)), task.id, pidNamespace);
+      task.update({ engine: { ...task.record.engine, pidSharing } });
+      const parts = await storage.open(sandbox, task, spec, request.rootfs, timeoutMs);
+      const own = withPodFiles(sandbox, withRootAccess(spec, request.rootfs));
+      const container = guestSpec(own, task.id, { ...parts, pidNamespace });
       if (container.dropped.length > 0) {
         log.info({ sandbox: sandbox.id, task: task.id, dropped: container.dropped }, "not in a virtual machine");
       }
-      task.update({ engine: { ...task.record.engine, pidSharing } });
-      const mount = (name: string, mounts: readonly Mount[], isFolder: boolean) =>
-        mountInShare(shareOf(sandbox), sandbox.monitor, task.id, name, mounts, isFolder);
-      await mount(ROOTFS, rootMounts(task, spec, request.rootfs), true);
-      for (const bind of container.binds) {
-        await mount(bind.name, [bindMount(bind)], statSync(bind.source).isDirectory());
-      }
+      await storage.bind(sandbox, task, container.binds);
       const stdio = await openStdio(sandbox, task.id, request.io);
       await runtimeOf(sandbox).create(task.id, container.spec, stdio, timeoutMs);
       return sandbox.record.pid;
@@ -199,6 +193,7 @@ export function createVmmTasks(machines: Machines, log: Logger): TaskEngine {
     discard: deleteContainer,
 
     async interrupt(sandbox, task) {
+      await storage.interrupt(sandbox, task);
       if (!machines.isOver(sandbox)) await guestOf(sandbox).processes.cancel(task.id);
     },
 
@@ -312,16 +307,6 @@ function requireSameTerminal({ process }: OciSpec, { terminal }: TaskIo): void {
 function withRootAccess(spec: OciSpec, rootfs: readonly Mount[]): OciSpec {
   const readonly = rootfs.at(-1)?.options.includes("ro") === true || spec.root?.readonly === true;
   return { ...spec, root: { ...spec.root, readonly } };
-}
-
-/** Without mounts a container's root is a folder of the host's, as the spec has it. UNKNOWN, as runc's, if there is none. */
-function rootMounts({ bundle }: Task, { root }: OciSpec, mounts: readonly Mount[]): readonly Mount[] {
-  if (mounts.length > 0) return mounts;
-  const source = resolve(bundle, root?.path ?? "rootfs");
-  if (!existsSync(source)) {
-    throw unknown(`OCI runtime create failed: invalid rootfs: stat ${source}: no such file or directory`);
-  }
-  return [{ type: "bind", source, target: "", options: ["rbind", "rprivate"] }];
 }
 
 /** Makes what may be left of an attempt that a former process of this sandboxer was killed over. */

@@ -1,5 +1,6 @@
 import type { VmmConfig } from "../../config.ts";
 import type { MachinePlan } from "../hypervisor.ts";
+import { DRIVE_CONTROLLER } from "./drives.ts";
 import { portSocket, qmpSocket } from "./machine-files.ts";
 import { findMachineType, type MachineType } from "./machine-type.ts";
 
@@ -33,10 +34,7 @@ export function commandLine(parts: CommandLineParts): string[] {
       ...["-netdev", `tap,id=net${i},ifname=${tap},script=no,downscript=no`],
       ...["-device", `virtio-net-pci,netdev=net${i},mac=${mac},romfile=`],
     ]),
-    ...plan.drives.map(({ path, readOnly }, i) => [
-      ...["-drive", `if=none,id=drive${i},file=${path},format=raw,readonly=${readOnly ? "on" : "off"}`],
-      ...["-device", `virtio-blk-pci,drive=drive${i}`],
-    ]),
+    DRIVE_CONTROLLER,
   ].flat();
 }
 

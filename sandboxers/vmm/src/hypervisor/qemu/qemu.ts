@@ -4,6 +4,7 @@ import type { VmmConfig } from "../../config.ts";
 import type { Capabilities, Hypervisor, Launch } from "../hypervisor.ts";
 import { whyNoKvm } from "../kvm.ts";
 import { commandLine, machineType } from "./command-line.ts";
+import { attachDrive, detachDrive, MOST_DRIVES } from "./drives.ts";
 import { portSocket, qmpSocket } from "./machine-files.ts";
 import { runQmp } from "./qmp.ts";
 
@@ -35,6 +36,7 @@ export function createQemu(config: VmmConfig, tscKhz: () => number): Hypervisor 
       }
       return {
         sharedFolders: true,
+        drives: MOST_DRIVES,
         pause: true,
         emulated: kvm() ? "" : `emulated (TCG): ${missing || 'accelerator is "tcg"'}`,
       };
@@ -53,5 +55,7 @@ export function createQemu(config: VmmConfig, tscKhz: () => number): Hypervisor 
 
     pause: (directory) => runQmp(qmpSocket(directory), "stop"),
     resume: (directory) => runQmp(qmpSocket(directory), "cont"),
+    attachDrive: (directory, slot, drive) => attachDrive(qmpSocket(directory), slot, drive),
+    detachDrive: (directory, slot) => detachDrive(qmpSocket(directory), slot),
   };
 }

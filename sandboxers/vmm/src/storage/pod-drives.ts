@@ -1,0 +1,71 @@
+import { errorText, failedPrecondition } from "@kuasar/framework/error/sandbox-error";
+import type { Logger } from "@kuasar/framework/log/logger";
+import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
+import type { JsonObject } from "@kuasar/framework/store/json";
+import type { Task } from "@kuasar/framework/task/task";
+import type { DriveMount, GuestDrive } from "../guest/guest.ts";
+import type { Drive, Hypervisor } from "../hypervisor/hypervisor.ts";
+import type { Machines } from "../machine/machine.ts";
+import { machineFolder } from "../machine/machine-folder.ts";
+
+/** The drives that a pod's containers have in its machine, while that runs. */
+export interface PodDrives {
+  /** Gives the machine a drive for a container, and has it mounted there. FAILED_PRECONDITION if all slots are taken. */
+  attach(sandbox: Sandbox, task: Task, drive: Drive, mount?: DriveMount): Promise<GuestDrive>;
+  has(task: Task): boolean;
+  /** Takes away what a container has. What is mounted of it in the guest must be unmounted. Harmless if it has none. */
+  detachAll(sandbox: Sandbox, task: Task): Promise<void>;
+}
+
+/** Recorded before there is a drive in the slot; the address, when there is. */
+interface TakenSlot {
+  readonly slot: number;
+  readonly address: string;
+}
+
+export function createPodDrives(hypervisor: Hypervisor, machines: Machines, log: Logger): PodDrives {
+  return {
+    async attach(sandbox, task, drive, mount) {
+      const slot = takeSlot(sandbox, task, hypervisor.capabilities().drives);
+      const address = await hypervisor.attachDrive(machineFolder(sandbox), slot, drive);
+      record(task, [...slotsOf(task).filter((taken) => taken.slot !== slot), { slot, address }]);
+      return await machines.of(sandbox).guest.openDrive(address, mount);
+    },
+
+    has: (task) => slotsOf(task).length > 0,
+
+    async detachAll(sandbox, task) {
+      const slots = slotsOf(task);
+      if (slots.length === 0 || machines.isOver(sandbox)) return;
+      const { guest } = machines.of(sandbox);
+      for (const { slot, address } of slots) {
+        if (address !== "") {
+          // A guest that does not let it go loses it all the same.
+          await guest.closeDrive(address).catch((error) => {
+            log.warn({ sandbox: sandbox.id, task: task.id, address, err: errorText(error) }, "a drive is not let go");
+          });
+        }
+        await hypervisor.detachDrive(machineFolder(sandbox), slot);
+      }
+      task.note({ engine: { ...task.record.engine, drives: [] } });
+    },
+  };
+}
+
+function takeSlot(sandbox: Sandbox, task: Task, most: number): number {
+  const taken = new Set([...sandbox.tasks.values()].flatMap(slotsOf).map(({ slot }) => slot));
+  for (let slot = 0; slot < most; slot++) {
+    if (taken.has(slot)) continue;
+    record(task, [...slotsOf(task), { slot, address: "" }]);
+    return slot;
+  }
+  throw failedPrecondition(`task ${task.id} needs a drive, and the pod's machine has no room: it can have ${most}`);
+}
+
+function slotsOf({ record: { engine } }: Task): TakenSlot[] {
+  return (engine.drives ?? []) as unknown as TakenSlot[];
+}
+
+function record(task: Task, slots: readonly TakenSlot[]): void {
+  task.update({ engine: { ...task.record.engine, drives: slots as unknown as JsonObject[] } });
+}
