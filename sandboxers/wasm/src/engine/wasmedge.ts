@@ -9,6 +9,9 @@ export const wasmedge: WasmEngine = {
 
   versionIn: (output) => /^.*wasmedge version (\d+\.\d+\.\d+)/m.exec(output)?.[1],
 
+  // By calls of its own, which are no part of WASI.
+  resolvesNames: () => true,
+
   compile: (module, output) => ["compile", module, output],
 
   run({ path, functionName, args, env, folders }) {
