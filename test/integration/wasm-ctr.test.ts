@@ -62,6 +62,13 @@ for (const engine of wasmEngines) {
       assert.match((await run("escape", [], "/escape.wasm")).stderr, /"\/escape.wasm" is not a WebAssembly module/);
     });
 
+    it("runs no native code that comes with a module", async () => {
+      const { stdout, stderr } = await run("native", [], "/native.wasm");
+      if (engine === "wasmedge")
+        assert.match(stderr, /compiled by wasmedge elsewhere: expected a module without native/);
+      else assert.equal(stdout, "hello from wasm");
+    });
+
     it("opens a device that it is given, and no other", async () => {
       assert.equal((await run("device", ["--device", "/dev/null"], "/device.wasm")).exitCode, 0);
       assert.notEqual((await run("no-device", [], "/device.wasm")).exitCode, 0);

@@ -4,6 +4,7 @@ import type { WasmEngine } from "./wasm-engine.ts";
 export const wasmedge: WasmEngine = {
   name: "wasmedge",
   kinds: ["module"],
+  nativeSection: "wasmedge",
   // Read-only folders.
   since: [0, 13],
 

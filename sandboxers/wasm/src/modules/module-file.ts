@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
-import { close, constants, fstatSync, openSync, read, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, read, readlinkSync, readSync, realpathSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { promisify } from "node:util";
-import { errno, invalidArgument, notFound } from "@kuasar/framework/error/sandbox-error";
+import { errno, failedPrecondition, invalidArgument, notFound } from "@kuasar/framework/error/sandbox-error";
 
 /** A module of a container, open for reading: what is found out of it is true of what is read. */
 export interface ModuleFile {
+  /** Leads to the open file itself, whatever becomes of its name; until it is closed. */
   readonly path: string;
   readonly size: number;
   read(offset: number, length: number): Promise<Uint8Array>;
@@ -13,11 +14,10 @@ export interface ModuleFile {
   digest(): Promise<string>;
   /** Writes a copy, and answers with the digest of what it wrote. */
   copyTo(path: string): Promise<string>;
-  close(): Promise<void>;
+  close(): void;
 }
 
 const readFile = promisify(read);
-const closeFile = promisify(close);
 const CHUNK_BYTES = 1 << 20;
 const DIGESTS_KEPT = 1024;
 
@@ -26,9 +26,11 @@ const digests = new Map<string, string>();
 
 /**
  * `layers` names what the container's files come from, for a digest to be remembered; "" for files that are not only
- * the image's. `name` is for error texts: NOT_FOUND, or INVALID_ARGUMENT for what is no file.
+ * the image's. `name` is for error texts: NOT_FOUND, or INVALID_ARGUMENT for what is no file. A folder on the way may
+ * have become a link since it was looked at, by whoever else can write to a volume: FAILED_PRECONDITION for a file that
+ * is not below `base`.
  */
-export async function openModule(path: string, name: string, layers: string): Promise<ModuleFile> {
+export function openModule(path: string, name: string, layers: string, base = path): ModuleFile {
   let file: number;
   try {
     // What is small is done at once: to hand each step to another thread takes longer than all of them.
@@ -38,8 +40,12 @@ export async function openModule(path: string, name: string, layers: string): Pr
   }
   const stat = fstatSync(file, { bigint: true });
   if (!stat.isFile()) {
-    await closeFile(file);
+    closeSync(file);
     throw invalidArgument(`module ${name} is not a file`);
+  }
+  if (!isWithin(realpathSync(base), readlinkSync(`/proc/self/fd/${file}`))) {
+    closeSync(file);
+    throw failedPrecondition(`module ${name} was moved while it was opened`);
   }
   const size = Number(stat.size);
   const stamp = layers && [layers, path.length, name, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join(" ");
@@ -60,7 +66,7 @@ export async function openModule(path: string, name: string, layers: string): Pr
   }
 
   return {
-    path,
+    path: `/proc/${process.pid}/fd/${file}`,
     size,
 
     async read(offset, length) {
@@ -95,6 +101,10 @@ export async function openModule(path: string, name: string, layers: string): Pr
       }
     },
 
-    close: () => closeFile(file),
+    close: () => closeSync(file),
   };
+}
+
+function isWithin(base: string, path: string): boolean {
+  return path === base || path.startsWith(base === "/" ? base : `${base}/`);
 }
