@@ -31,8 +31,10 @@ for (const engine of wasmEngines) {
     });
 
     it("ends with the module's exit code, and with 134 for a trap", async () => {
-      assert.equal((await run("exit", [], "/exit.wasm")).exitCode, 42);
-      assert.equal((await run("trap", [], "/trap.wasm")).exitCode, 134);
+      const exit = await run("exit", [], "/exit.wasm");
+      assert.equal(exit.exitCode, 42, exit.stderr);
+      const trap = await run("trap", [], "/trap.wasm");
+      assert.equal(trap.exitCode, 134, trap.stderr);
     });
 
     it("calls the function that is named", async () => {
