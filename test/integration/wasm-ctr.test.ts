@@ -31,8 +31,10 @@ for (const engine of wasmEngines) {
     });
 
     it("ends with the module's exit code, and with 134 for a trap", async () => {
-      assert.equal((await run("exit", [], "/exit.wasm")).exitCode, 42);
-      assert.equal((await run("trap", [], "/trap.wasm")).exitCode, 134);
+      const exit = await run("exit", [], "/exit.wasm");
+      assert.equal(exit.exitCode, 42, exit.stderr);
+      const trap = await run("trap", [], "/trap.wasm");
+      assert.equal(trap.exitCode, 134, trap.stderr);
     });
 
     it("calls the function that is named", async () => {
@@ -60,6 +62,13 @@ for (const engine of wasmEngines) {
       assert.match((await run("corrupt", [], "/corrupt.wasm")).stderr, /refuses the module: /);
       assert.match((await run("absent", [], "/absent.wasm")).stderr, /module "\/absent.wasm": no such file/);
       assert.match((await run("escape", [], "/escape.wasm")).stderr, /"\/escape.wasm" is not a WebAssembly module/);
+    });
+
+    it("runs no native code that comes with a module", async () => {
+      const { stdout, stderr } = await run("native", [], "/native.wasm");
+      if (engine === "wasmedge")
+        assert.match(stderr, /compiled by wasmedge elsewhere: expected a module without native/);
+      else assert.equal(stdout, "hello from wasm");
     });
 
     it("opens a device that it is given, and no other", async () => {

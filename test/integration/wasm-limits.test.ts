@@ -100,6 +100,8 @@ for (const engine of wasmEngines) {
       writeFileSync(join(rootfs, "loop.wasm"), wasmModules["loop.wasm"] ?? "");
       const spec = JSON.parse((await containerd.ctr(["oci", "spec"])).stdout);
       spec.root.path = rootfs;
+      // Not the cgroup that all others are in: with cgroup v2 no process may be in that.
+      spec.linux.cgroupsPath = `/${containerd.ctrNamespace}/limited`;
       spec.process.args = ["/loop.wasm"];
       spec.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 123, hard: 124 }];
       writeFileSync(configFile, JSON.stringify(spec));

@@ -83,6 +83,8 @@ export const wasmModules: Readonly<Record<string, Buffer>> = {
   "file.wasm": printingFile("data/file"),
   "device.wasm": printingFile("dev/null"),
   "write.wasm": writingFile("data/new"),
+  // As WasmEdge leaves native code in a module; what is in this section is none.
+  "native.wasm": Buffer.concat([printing("hello from wasm\n"), Buffer.from("\0\x0d\x08wasmedgecode", "latin1")]),
   "corrupt.wasm": Buffer.concat([printing("x").subarray(0, 40), Buffer.alloc(40, 0xff)]),
 };
 

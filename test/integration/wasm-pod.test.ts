@@ -116,7 +116,7 @@ for (const engine of wasmEngines) {
         assert.match(status, /^CapBnd:\s0{16}$/m);
         assert.match(status, /^NoNewPrivs:\s1$/m);
         assert.deepEqual(readdirSync(`/proc/${pid}/root`).sort(), [
-          ...["dev", "engine", "etc", "lib64", "module", "rootfs"],
+          ...["dev", "engine", ...(engine === "wasmedge" ? ["etc"] : []), "lib64", "module", "rootfs"],
         ]);
         await pod.remove();
       });

@@ -24,7 +24,7 @@ export function createWasmSandboxer(config: WasmConfig, log: Logger, dir: string
   const room = config.compiled_modules_mb * MB;
   const files = createSealedFiles(join(dir, MODULES), room, log);
   const modules = createCompiledModules(files);
-  const images = createImageModules(createContentStores(), modules, room, config.containerd_address);
+  const images = createImageModules(createContentStores(), modules, config.containerd_address);
   const loader = { config, modules, images, log, interruptions: new WeakMap() };
   const wasm = createWasmTasks(createEngineChoice(config), loader);
   return {

@@ -7,6 +7,8 @@ import { sha256OfFile, sha256OfStream } from "./sha256-of-file.ts";
 
 /** Files that take long to make, and that are the same for all that ask for them: kept, by names that say what they are. */
 export interface SealedFiles {
+  /** The room that there is, for all of them together. */
+  readonly limitBytes: number;
   /** Removes what was being made when an earlier sandboxer was killed. */
   tidy(): void;
   /**
@@ -27,6 +29,9 @@ export interface SealedFile {
 
 /** A file that cannot be made here and now. */
 export class NotMade extends Error {}
+
+/** One that takes more than there is room for: it is not tried again. */
+export class TooLarge extends NotMade {}
 
 const SEAL = ".sha256";
 const DRAFT = ".draft-";
@@ -84,8 +89,7 @@ export function createSealedFiles(folder: string, limitBytes: number, log: Logge
       await writeFile(seal, `${await copyOf(made, kept)}\n`, { mode: 0o600 });
       const { size } = statSync(kept);
       if (size > limitBytes) {
-        tooLarge.add(name);
-        throw new NotMade(`it would take ${size} bytes, and there is room for ${limitBytes}`);
+        throw new TooLarge(`it would take ${size} bytes, and there is room for ${limitBytes}`);
       }
       makeRoom(size);
       const path = join(folder, name);
@@ -93,6 +97,11 @@ export function createSealedFiles(folder: string, limitBytes: number, log: Logge
       renameSync(seal, `${path}${SEAL}`);
       renameSync(kept, path);
       verified.set(name, stampOf(path) ?? "");
+    } catch (error) {
+      if (error instanceof TooLarge) {
+        tooLarge.add(name);
+      }
+      throw error;
     } finally {
       rmSync(draft, { recursive: true, force: true });
     }
@@ -118,6 +127,7 @@ export function createSealedFiles(folder: string, limitBytes: number, log: Logge
   }
 
   return {
+    limitBytes,
     tidy: () => removeDrafts(folder),
 
     async obtain(name, make, signal) {
@@ -127,7 +137,13 @@ export function createSealedFiles(folder: string, limitBytes: number, log: Logge
       }
       const path = join(folder, name);
       users.set(name, (users.get(name) ?? 0) + 1);
-      const release = () => void users.set(name, Math.max(0, (users.get(name) ?? 0) - 1));
+      let used = true;
+      const release = () => {
+        const left = (users.get(name) ?? 0) - (used ? 1 : 0);
+        used = false;
+        if (left > 0) users.set(name, left);
+        else users.delete(name);
+      };
       try {
         let wasThere = true;
         while (making.has(name) || !(await isSound(name))) {

@@ -31,12 +31,7 @@ export interface ImageModules {
 const FETCHED = { engine: "fetched", version: "1" } as const;
 
 /** `address` is containerd's where a sandbox does not say. They are kept among the compiled ones, and in their room. */
-export function createImageModules(
-  stores: ContentStores,
-  modules: CompiledModules,
-  limitBytes: number,
-  address: string,
-): ImageModules {
+export function createImageModules(stores: ContentStores, modules: CompiledModules, address: string): ImageModules {
   return {
     async obtain({ record, namespace }, containerId, name, signal) {
       const store = stores(record.containerdAddress ?? address, namespace);
@@ -45,6 +40,7 @@ export function createImageModules(
       if (layer === undefined) {
         return undefined;
       }
+      const { limitBytes } = modules;
       if (layer.size > limitBytes) {
         throw failedPrecondition(
           `module ${quote(name)} has ${layer.size} bytes, and compiled_modules_mb is room for ${limitBytes}`,

@@ -10,6 +10,8 @@ const INDEXES = [
   "application/vnd.docker.distribution.manifest.list.v2+json",
 ];
 const TITLE = "org.opencontainers.image.title";
+/** In an error's text. */
+const TITLES_MAX = 10;
 const DOCUMENT_MAX_BYTES = 4 * 1024 * 1024;
 
 /**
@@ -47,7 +49,9 @@ export function layerNamed(layers: readonly Descriptor[], name: string): Descrip
   if (titled !== undefined || layers.length <= 1) {
     return titled ?? layers[0];
   }
-  const titles = layers.map(({ annotations, digest }) => annotations[TITLE] ?? digest);
+  const titles = layers
+    .slice(0, TITLES_MAX)
+    .map(({ annotations, digest }) => (annotations[TITLE] ?? digest).slice(0, 100));
   throw invalidArgument(`module ${quote(name)}: the image has several modules, expected one of ${titles.join(", ")}`);
 }
 

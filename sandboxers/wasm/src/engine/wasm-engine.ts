@@ -19,6 +19,10 @@ export interface WasmEngine {
   versionIn(output: string): string | undefined;
   /** The first version whose command line is the one that is used here. */
   readonly since: readonly [major: number, minor: number];
+  /** The custom section that has native code, which it would run though it came with the module. */
+  readonly nativeSection?: string;
+  /** Whether it looks names up for what it runs, for which it needs `/etc/hosts` and `/etc/resolv.conf`. */
+  resolvesNames(kind: ModuleKind): boolean;
   /** Compiles a module ahead of time. */
   compile(module: string, output: string): string[];
   run(run: ModuleRun): string[];

@@ -4,10 +4,14 @@ import type { WasmEngine } from "./wasm-engine.ts";
 export const wasmedge: WasmEngine = {
   name: "wasmedge",
   kinds: ["module"],
+  nativeSection: "wasmedge",
   // Read-only folders.
   since: [0, 13],
 
   versionIn: (output) => /^.*wasmedge version (\d+\.\d+\.\d+)/m.exec(output)?.[1],
+
+  // By calls of its own, which are no part of WASI.
+  resolvesNames: () => true,
 
   compile: (module, output) => ["compile", module, output],
 

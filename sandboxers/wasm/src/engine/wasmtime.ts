@@ -9,6 +9,8 @@ export const wasmtime: WasmEngine = {
 
   versionIn: (output) => /^wasmtime(?:-cli)? (\d+\.\d+\.\d+)/m.exec(output)?.[1],
 
+  resolvesNames: (kind) => kind === "component" || kind === "http component",
+
   compile: (module, output) => ["compile", "--output", output, module],
 
   run({ path, kind, compiled, functionName, args, env, folders, httpAddress }) {
@@ -18,7 +20,7 @@ export const wasmtime: WasmEngine = {
       options.push("--allow-precompiled");
     }
     // Components may use the network, which is the pod's; names are looked up as the pod's resolv.conf says.
-    if (kind === "component" || kind === "http component") {
+    if (wasmtime.resolvesNames(kind)) {
       options.push("-S", "cli,http,inherit-network,allow-ip-name-lookup");
     }
     // Read-only folders are mounted so: Wasmtime's command line has no word for it.

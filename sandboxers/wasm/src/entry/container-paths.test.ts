@@ -29,7 +29,7 @@ describe("a path in a container that is not running yet", () => {
     );
 
   it("leads to the image's file, from the root or from the working directory", () => {
-    const app = { inContainer: "/bin/app", onHost: join(rootfs, "bin", "app") };
+    const app = { inContainer: "/bin/app", onHost: join(rootfs, "bin", "app"), base: rootfs };
     assert.deepEqual(find("/bin/app"), app);
     assert.deepEqual(find("app", "/bin"), app);
     assert.deepEqual(find("../../bin/./app", "/bin"), app);
@@ -38,11 +38,12 @@ describe("a path in a container that is not running yet", () => {
   });
 
   it("leads into what is mounted there", () => {
-    mkdirSync(join(rootfs, "mnt", "data"), { recursive: true });
-    const file = { inContainer: "/mnt/data/deep/file", onHost: join(folder, "volume", "deep", "file") };
+    const base = join(folder, "volume");
+    const file = { inContainer: "/mnt/data/deep/file", onHost: join(base, "deep", "file"), base };
     assert.deepEqual(find("/mnt/data/deep/file"), file);
     symlinkSync("/mnt/data", join(rootfs, "link"));
     assert.deepEqual(find("/link/deep/file"), file);
+    assert.isUndefined(find("/mnt/other"));
   });
 
   it("never leads out of the container, whatever its links say", () => {

@@ -7,6 +7,8 @@ import type { OciMount } from "@kuasar/framework/oci/spec";
 export interface ContainerPath {
   readonly inContainer: string;
   readonly onHost: string;
+  /** What `onHost` is in, or is itself: the container's root, or the source of one of its mounts. */
+  readonly base: string;
 }
 
 const LINKS_MAX = 40;
@@ -32,7 +34,8 @@ export function findInContainer(
     .resolve(cwd || "/", path)
     .split("/")
     .filter(Boolean);
-  let at: ContainerPath = { inContainer: "/", onHost: rootfs };
+  const root: ContainerPath = { inContainer: "/", onHost: rootfs, base: rootfs };
+  let at = root;
   const above: ContainerPath[] = [];
   for (let links = 0; names.length > 0; ) {
     const name = names.shift() as string;
@@ -44,8 +47,11 @@ export function findInContainer(
       continue;
     }
     const inContainer = posix.join(at.inContainer, name);
-    const next = { inContainer, onHost: sources.get(inContainer) ?? posix.join(at.onHost, name) };
-    const target = linkTarget(next.onHost);
+    const source = sources.get(inContainer);
+    const next = { inContainer, onHost: source ?? posix.join(at.onHost, name), base: source ?? at.base };
+    // What a mount is in is made, where the image does not have it.
+    const isMade = () => [...sources.keys()].some((mounted) => mounted.startsWith(`${inContainer}/`));
+    const target = linkTarget(next.onHost) ?? (isMade() ? "" : undefined);
     if (target === undefined) {
       return undefined;
     }
@@ -60,7 +66,7 @@ export function findInContainer(
     }
     names.unshift(...target.split("/"));
     if (target.startsWith("/")) {
-      at = { inContainer: "/", onHost: rootfs };
+      at = root;
       above.length = 0;
     }
   }

@@ -1,9 +1,10 @@
 import { assert } from "chai";
 import fc from "fast-check";
-import { moduleKind } from "./module-kind.ts";
+import { hasCustomSection, moduleKind } from "./module-kind.ts";
 
-const kindOf = (bytes: Uint8Array) =>
-  moduleKind(async (offset, length) => bytes.subarray(offset, Math.min(offset + length, bytes.length)));
+const reading = (bytes: Uint8Array) => async (offset: number, length: number) =>
+  bytes.subarray(offset, Math.min(offset + length, bytes.length));
+const kindOf = (bytes: Uint8Array) => moduleKind(reading(bytes));
 const kindOfText = (text: string) => kindOf(Buffer.from(text));
 
 const MODULE = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
@@ -24,6 +25,15 @@ describe("what kind of module a file is", () => {
     assert.equal(await kindOf(Uint8Array.from(exporting)), "http component");
     const inside = [...COMPONENT, ...section(4, "wasi:http/incoming-handler@0.2.3"), ...section(11, "\x01run")];
     assert.equal(await kindOf(Uint8Array.from(inside)), "component");
+  });
+
+  it("may have a custom section, wherever it is, by its whole name", async () => {
+    const has = (...sections: number[][]) =>
+      hasCustomSection(reading(Uint8Array.from([...MODULE, ...sections.flat()])), "wasmedge");
+    assert.isTrue(await has(section(0, "\x04name"), section(1, "type"), section(0, "\x08wasmedgecode")));
+    assert.isFalse(await has(section(0, "\x04name"), section(1, "\x08wasmedge"), section(0, "\x09wasmedges")));
+    assert.isFalse(await has());
+    assert.isTrue(await has(...Array.from({ length: 10_000 }, () => section(0, "\x00"))), "too many to look at");
   });
 
   it("is told of a text by how it begins, whatever comments come before", async () => {

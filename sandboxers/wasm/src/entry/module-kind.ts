@@ -8,8 +8,10 @@ const MAGIC = [0x00, 0x61, 0x73, 0x6d];
 /** The binary format's version, and its layer: 0 for a module, 1 for a component. */
 const MODULE = [1, 0, 0, 0];
 const COMPONENT = [0x0d, 0, 1, 0];
+const CUSTOM_SECTION = 0;
 const EXPORT_SECTION = 11;
 const SECTION_HEADER_BYTES = 6;
+const CUSTOM_HEAD_BYTES = 64;
 /** Bounds, so that a file made for it does not keep anybody busy. */
 const SECTIONS_MAX = 10_000;
 const EXPORTS_MAX_BYTES = 1 << 20;
@@ -44,25 +46,56 @@ function textKind(text: string): ModuleKind | undefined {
   return code.startsWith("(") ? "text" : undefined;
 }
 
-/** Goes from section to section, without a look into those that are not needed. */
 async function exportsHttp(read: ReadBytes): Promise<boolean> {
+  for await (const { id, at, size } of sections(read)) {
+    if (id === EXPORT_SECTION && size <= EXPORTS_MAX_BYTES) {
+      const names = Buffer.from(await read(at, size)).toString("latin1");
+      if (HTTP_HANDLER.test(names)) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+/** Also true of a module with more sections than anybody looks at. */
+export async function hasCustomSection(read: ReadBytes, name: string): Promise<boolean> {
+  let count = 0;
+  for await (const { id, at } of sections(read)) {
+    count += 1;
+    const head = id === CUSTOM_SECTION ? await read(at, CUSTOM_HEAD_BYTES) : new Uint8Array(0);
+    const length = unsignedLeb(head);
+    if (length?.value === name.length) {
+      const from = length.bytes;
+      const found = Buffer.from(head.subarray(from, from + name.length)).toString("latin1");
+      if (found === name) {
+        return true;
+      }
+    }
+  }
+  return count >= SECTIONS_MAX;
+}
+
+interface Section {
+  readonly id: number;
+  /** Where its content begins. */
+  readonly at: number;
+  readonly size: number;
+}
+
+/** Goes from section to section, without a look into them. */
+async function* sections(read: ReadBytes): AsyncGenerator<Section> {
   let at = PREAMBLE_BYTES;
   for (let section = 0; section < SECTIONS_MAX; section++) {
     const header = await read(at, SECTION_HEADER_BYTES);
     const size = unsignedLeb(header.subarray(1));
     if (header.length < 2 || size === undefined) {
-      return false;
+      return;
     }
     const content = at + 1 + size.bytes;
-    if (header[0] === EXPORT_SECTION && size.value <= EXPORTS_MAX_BYTES) {
-      const names = Buffer.from(await read(content, size.value)).toString("latin1");
-      if (HTTP_HANDLER.test(names)) {
-        return true;
-      }
-    }
+    yield { id: header[0] as number, at: content, size: size.value };
     at = content + size.value;
   }
-  return false;
 }
 
 function unsignedLeb(bytes: Uint8Array): { value: number; bytes: number } | undefined {

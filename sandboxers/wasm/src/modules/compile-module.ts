@@ -1,4 +1,4 @@
-import { chownSync, mkdirSync, readFileSync } from "node:fs";
+import { chownSync, closeSync, fstatSync, mkdirSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { hierarchies } from "@kuasar/framework/cgroup/hierarchies";
 import { createPodCgroup } from "@kuasar/framework/cgroup/pod-cgroup";
@@ -7,7 +7,7 @@ import type { Monitor, SpawnRequest } from "@kuasar/framework/monitor/monitor";
 import type { EngineProgram } from "../engine/engine-program.ts";
 import { engineEnvironment, engineMounts } from "../root/engine-root.ts";
 import type { ModuleFile } from "./module-file.ts";
-import { NotCompiled } from "./not-compiled.ts";
+import { NotCompiled, TooLarge } from "./not-compiled.ts";
 
 /** Who compiles, so that a module which gets the better of the compiler has got nothing: nobody, alone, with nothing. */
 const NOBODY = 65_534;
@@ -16,6 +16,8 @@ const INPUT = "/module.wasm";
 const OUTPUT_FOLDER = "/out";
 const OUTPUT = "compiled";
 const SIGKILL = 9;
+const [RLIMIT_FSIZE, RLIMIT_CORE] = [1, 4];
+const BY_SIGXFSZ = 128 + 25;
 const WORDS_MAX = 2000;
 
 export interface Compilation {
@@ -24,6 +26,8 @@ export interface Compilation {
   /** Its memory and its time are the container's. */
   readonly cgroup: string;
   readonly timeoutMs: number;
+  /** No file that it writes may be larger. */
+  readonly limitBytes: number;
 }
 
 /**
@@ -35,7 +39,7 @@ export async function compileModule(
   module: ModuleFile,
   digest: string,
   folder: string,
-  { monitor, key, cgroup, timeoutMs }: Compilation,
+  { monitor, key, cgroup, timeoutMs, limitBytes }: Compilation,
 ): Promise<string> {
   const input = join(folder, "module");
   if ((await module.copyTo(input)) !== digest) {
@@ -58,7 +62,17 @@ export async function compileModule(
     hostname: "",
     domainname: "",
     sysctls: {},
-    credentials: { uid: NOBODY, gid: NOBODY, additionalGids: [], capabilities: [], noNewPrivileges: true },
+    credentials: {
+      uid: NOBODY,
+      gid: NOBODY,
+      additionalGids: [],
+      capabilities: [],
+      noNewPrivileges: true,
+      limits: [
+        { resource: RLIMIT_FSIZE, soft: limitBytes, hard: limitBytes },
+        { resource: RLIMIT_CORE, soft: 0, hard: 0 },
+      ],
+    },
     emptyRoot: false,
     parentDeathSignal: SIGKILL,
     root: [
@@ -71,9 +85,24 @@ export async function compileModule(
   if (status === 0) {
     return join("out", OUTPUT);
   }
-  const said = readFileSync(words, "utf8").trim().slice(-WORDS_MAX);
+  if (status === BY_SIGXFSZ) {
+    throw new TooLarge(`compiled, it takes more than the ${limitBytes} bytes that there is room for`);
+  }
+  const said = endOf(words).trim();
   // A panic of the compiler (101) or a signal says nothing of the module.
   throw status > 100 ? new NotCompiled(`the compiler ended with ${status}: ${said}`) : notValid(program, said);
+}
+
+/** A compiler may say as much as a module makes it say. */
+function endOf(path: string): string {
+  const file = openSync(path, "r");
+  try {
+    const { size } = fstatSync(file);
+    const buffer = Buffer.alloc(Math.min(size, WORDS_MAX));
+    return buffer.toString("utf8", 0, readSync(file, buffer, 0, buffer.length, size - buffer.length));
+  } finally {
+    closeSync(file);
+  }
 }
 
 function notValid({ engine, version }: EngineProgram, said: string): SandboxError {

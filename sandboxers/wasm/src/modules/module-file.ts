@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
-import { errno, invalidArgument, notFound } from "@kuasar/framework/error/sandbox-error";
+import { closeSync, constants, fstatSync, openSync, read, readlinkSync, readSync, realpathSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { promisify } from "node:util";
+import { errno, failedPrecondition, invalidArgument, notFound } from "@kuasar/framework/error/sandbox-error";
 
 /** A module of a container, open for reading: what is found out of it is true of what is read. */
 export interface ModuleFile {
+  /** Leads to the open file itself, whatever becomes of its name; until it is closed. */
   readonly path: string;
   readonly size: number;
   read(offset: number, length: number): Promise<Uint8Array>;
@@ -12,9 +14,10 @@ export interface ModuleFile {
   digest(): Promise<string>;
   /** Writes a copy, and answers with the digest of what it wrote. */
   copyTo(path: string): Promise<string>;
-  close(): Promise<void>;
+  close(): void;
 }
 
+const readFile = promisify(read);
 const CHUNK_BYTES = 1 << 20;
 const DIGESTS_KEPT = 1024;
 
@@ -23,19 +26,26 @@ const digests = new Map<string, string>();
 
 /**
  * `layers` names what the container's files come from, for a digest to be remembered; "" for files that are not only
- * the image's. `name` is for error texts: NOT_FOUND, or INVALID_ARGUMENT for what is no file.
+ * the image's. `name` is for error texts: NOT_FOUND, or INVALID_ARGUMENT for what is no file. A folder on the way may
+ * have become a link since it was looked at, by whoever else can write to a volume: FAILED_PRECONDITION for a file that
+ * is not below `base`.
  */
-export async function openModule(path: string, name: string, layers: string): Promise<ModuleFile> {
-  let file: FileHandle;
+export function openModule(path: string, name: string, layers: string, base = path): ModuleFile {
+  let file: number;
   try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    // What is small is done at once: to hand each step to another thread takes longer than all of them.
+    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     throw errno(error) === "ENOENT" ? notFound(`module ${name}: no such file in the container`) : error;
   }
-  const stat = await file.stat({ bigint: true });
+  const stat = fstatSync(file, { bigint: true });
   if (!stat.isFile()) {
-    await file.close();
+    closeSync(file);
     throw invalidArgument(`module ${name} is not a file`);
+  }
+  if (!isWithin(realpathSync(base), readlinkSync(`/proc/self/fd/${file}`))) {
+    closeSync(file);
+    throw failedPrecondition(`module ${name} was moved while it was opened`);
   }
   const size = Number(stat.size);
   const stamp = layers && [layers, path.length, name, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join(" ");
@@ -44,7 +54,7 @@ export async function openModule(path: string, name: string, layers: string): Pr
     const hash = createHash("sha256");
     const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, Math.max(size, 1)));
     for (let at = 0; ; ) {
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+      const { bytesRead } = await readFile(file, buffer, 0, buffer.length, at);
       if (bytesRead === 0) {
         return hash.digest("hex");
       }
@@ -56,12 +66,12 @@ export async function openModule(path: string, name: string, layers: string): Pr
   }
 
   return {
-    path,
+    path: `/proc/${process.pid}/fd/${file}`,
     size,
 
     async read(offset, length) {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.min(length, size)), 0, null, offset);
-      return buffer.subarray(0, bytesRead);
+      const buffer = Buffer.alloc(Math.min(length, size));
+      return buffer.subarray(0, readSync(file, buffer, 0, buffer.length, offset));
     },
 
     async digest() {
@@ -91,6 +101,10 @@ export async function openModule(path: string, name: string, layers: string): Pr
       }
     },
 
-    close: () => file.close(),
+    close: () => closeSync(file),
   };
+}
+
+function isWithin(base: string, path: string): boolean {
+  return path === base || path.startsWith(base === "/" ? base : `${base}/`);
 }

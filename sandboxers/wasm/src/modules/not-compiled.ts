@@ -1,2 +1,2 @@
 /** A module that cannot be compiled here and now: it is run as it is. */
-export { NotMade as NotCompiled } from "@kuasar/framework/store/sealed-files";
+export { NotMade as NotCompiled, TooLarge } from "@kuasar/framework/store/sealed-files";

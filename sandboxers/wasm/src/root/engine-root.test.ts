@@ -51,7 +51,7 @@ describe("what a module is shown", () => {
 
   it("is mounted without devices and set-user-id programs, the root read-only at last if it is to be", () => {
     spec.root = { readonly: true };
-    const mounts = containerMounts(spec, join(folder, "rootfs"), []);
+    const mounts = containerMounts(spec, join(folder, "rootfs"), [], true);
     assert.isTrue(mounts.every(({ options }) => options.includes("nosuid") && options.includes("nodev")));
     assert.deepEqual(
       mounts.map(({ type, target, within = "" }) => `${type} ${within}${target}`),

@@ -60,10 +60,15 @@ export function moduleMount(source: string, name: string): RootMount {
 }
 
 /** The container's root file system, its mounts, and the devices that its spec asks for. */
-export function containerMounts(spec: OciSpec, rootfs: string, devices: readonly DeviceFile[]): RootMount[] {
+export function containerMounts(
+  spec: OciSpec,
+  rootfs: string,
+  devices: readonly DeviceFile[],
+  resolvesNames: boolean,
+): RootMount[] {
   const mounts = dataMounts(spec);
   const root: RootMount = { type: "bind", source: rootfs, target: ROOTFS, options: HARMLESS };
-  const resolver = mounts.filter(({ destination }) => RESOLVER_FILES.includes(destination));
+  const resolver = mounts.filter(({ destination }) => resolvesNames && RESOLVER_FILES.includes(destination));
   return [
     root,
     ...(devices.length > 0 ? [DEVICE_FOLDER] : []),

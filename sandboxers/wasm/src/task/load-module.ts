@@ -1,28 +1,21 @@
-import {
-  errorText,
-  failedPrecondition,
-  invalidArgument,
-  notFound,
-  SandboxError,
-} from "@kuasar/framework/error/sandbox-error";
+import { errorText, failedPrecondition, invalidArgument } from "@kuasar/framework/error/sandbox-error";
 import { quote } from "@kuasar/framework/identifier/identifier";
 import type { Logger } from "@kuasar/framework/log/logger";
 import type { Mount } from "@kuasar/framework/monitor/monitor";
 import type { OciSpec } from "@kuasar/framework/oci/spec";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import type { Task } from "@kuasar/framework/task/task";
-import type { ImageModule, ImageModules } from "../artifact/image-modules.ts";
+import type { ImageModules } from "../artifact/image-modules.ts";
 import type { WasmConfig } from "../config.ts";
 import type { EngineProgram } from "../engine/engine-program.ts";
 import type { ModuleKind } from "../engine/wasm-engine.ts";
-import { findInContainer } from "../entry/container-paths.ts";
-import { moduleKind } from "../entry/module-kind.ts";
+import { hasCustomSection, moduleKind } from "../entry/module-kind.ts";
 import { compileModule } from "../modules/compile-module.ts";
 import type { CompiledModules } from "../modules/compiled-modules.ts";
-import { type ModuleFile, openModule } from "../modules/module-file.ts";
+import type { ModuleFile } from "../modules/module-file.ts";
 import { NotCompiled } from "../modules/not-compiled.ts";
-import { isBind } from "../root/engine-root.ts";
-import { compilerKey, rootOf } from "./wasm-details.ts";
+import { findModule } from "./find-module.ts";
+import { compilerKey } from "./wasm-details.ts";
 
 /** The file that an engine is given. */
 export interface LoadedModule {
@@ -72,94 +65,60 @@ export async function loadModule(
   { name, cgroup, layers, timeoutMs }: { name: string; cgroup: string; layers: string; timeoutMs: number },
 ): Promise<LoadedModule> {
   const { config, modules, log } = loader;
-  const found = await findModule(loader, sandbox, task, spec, name, layers);
+  const interruption = interruptionOf(loader, task);
+  const found = await findModule(loader.images, sandbox, task, spec, { name, layers, interruption });
+  const { file } = found;
+  let isRunAsItIs = false;
   try {
-    const file = await openModule(found.path, quote(name), found.layers);
+    const kind = await kindOf(file, name, program);
+    const asItIs = () => {
+      isRunAsItIs = true;
+      return { path: file.path, kind, compiled: false, release: found.release };
+    };
+    if (!config.compile) {
+      return asItIs();
+    }
+    const digest = found.digest ?? (await file.digest());
+    const limitMs = config.compile_timeout_seconds * 1000;
+    const timeoutOfCaller = timeoutMs === 0 ? limitMs : Math.max(1, timeoutMs - MARGIN_MS);
+    const compilation = {
+      monitor: sandbox.monitor,
+      key: compilerKey(task.id),
+      cgroup,
+      timeoutMs: Math.min(limitMs, timeoutOfCaller),
+      limitBytes: modules.limitBytes,
+    };
+    const key = { digest, engine: program.engine.name, version: program.version };
     try {
-      const kind = await kindOf(file, name, program);
-      const asItIs = { path: found.path, kind, compiled: false, release: found.release };
-      if (!config.compile) {
-        return asItIs;
-      }
-      const digest = found.digest ?? (await file.digest());
-      const limitMs = config.compile_timeout_seconds * 1000;
-      const timeoutOfCaller = timeoutMs === 0 ? limitMs : Math.max(1, timeoutMs - MARGIN_MS);
-      const compilation = {
-        monitor: sandbox.monitor,
-        key: compilerKey(task.id),
-        cgroup,
-        timeoutMs: Math.min(limitMs, timeoutOfCaller),
-      };
-      const key = { digest, engine: program.engine.name, version: program.version };
-      try {
-        const compile = (folder: string) => compileModule(program, file, digest, folder, compilation);
-        const compiled = await modules.obtain(key, compile, interruptionOf(loader, task));
-        found.release();
-        return { path: compiled.path, kind, compiled: true, release: compiled.release };
-      } catch (error) {
-        if (error instanceof NotCompiled) {
-          log.warn(
-            { task: task.id, module: name, err: errorText(error) },
-            "a module is run without being compiled first",
-          );
-          return asItIs;
-        }
+      const compile = (folder: string) => compileModule(program, file, digest, folder, compilation);
+      const compiled = await modules.obtain(key, compile, interruption);
+      return { path: compiled.path, kind, compiled: true, release: compiled.release };
+    } catch (error) {
+      if (!(error instanceof NotCompiled)) {
         throw error;
       }
-    } finally {
-      await file.close();
+      const what = { task: task.id, module: name, err: errorText(error) };
+      log.warn(what, "a module is run without being compiled first");
+      return asItIs();
     }
-  } catch (error) {
-    found.release();
-    throw error;
+  } finally {
+    if (!isRunAsItIs) {
+      found.release();
+    }
   }
-}
-
-/** Where a module is. */
-interface FoundModule {
-  readonly path: string;
-  /** SHA-256, in hex, where it is known. */
-  readonly digest?: string;
-  /** See `openModule`. */
-  readonly layers: string;
-  release(): void;
-}
-
-/** In the container's root or its mounts, else among its image's layers. */
-async function findModule(
-  loader: ModuleLoader,
-  sandbox: Sandbox,
-  task: Task,
-  spec: OciSpec,
-  name: string,
-  layers: string,
-): Promise<FoundModule> {
-  const mounts = spec.mounts ?? [];
-  const found = findInContainer(rootOf(task, spec), mounts, name, spec.process?.cwd);
-  if (found !== undefined) {
-    const ofImage = !mounts.some((mount) => isBind(mount) && found.onHost.startsWith(mount.source ?? "/"));
-    return { path: found.onHost, layers: ofImage ? layers : "", release: () => {} };
-  }
-  let module: ImageModule | undefined;
-  const missing = `module ${quote(name)}: no such file in the container`;
-  try {
-    module = await loader.images.obtain(sandbox, task.id, name, interruptionOf(loader, task));
-  } catch (error) {
-    throw error instanceof SandboxError
-      ? new SandboxError(error.code, `${missing}; its image: ${error.message}`)
-      : error;
-  }
-  if (module === undefined) {
-    throw notFound(missing);
-  }
-  return { ...module, layers: "" };
 }
 
 async function kindOf(file: ModuleFile, name: string, { engine }: EngineProgram): Promise<ModuleKind> {
-  const kind = await moduleKind((offset, length) => file.read(offset, length));
+  const read = (offset: number, length: number) => file.read(offset, length);
+  const kind = await moduleKind(read);
   if (kind === undefined) {
     throw invalidArgument(
       `${quote(name)} is not a WebAssembly module: it has neither its first bytes nor its text form`,
+    );
+  }
+  if (engine.nativeSection !== undefined && kind === "module" && (await hasCustomSection(read, engine.nativeSection))) {
+    throw invalidArgument(
+      `${quote(name)} has been compiled by ${engine.name} elsewhere: expected a module without native code in it`,
     );
   }
   if (!engine.kinds.includes(kind)) {

@@ -93,7 +93,7 @@ export function engineSpawnRequest(engine: EngineProcess): SpawnRequest {
     parentDeathSignal: 0,
     root: [
       ...engineMounts(program),
-      ...containerMounts(spec, rootOf(task, spec), deviceFiles(spec)),
+      ...containerMounts(spec, rootOf(task, spec), deviceFiles(spec), program.engine.resolvesNames(module.kind)),
       moduleMount(module.path, entry.module),
     ],
     hold: engine.hold,
