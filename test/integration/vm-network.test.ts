@@ -1,9 +1,15 @@
 import { readFileSync } from "node:fs";
+import { waitUntil } from "@kuasar/install/wait-until";
 import { assert } from "chai";
 import { execa } from "execa";
+import { openChannels } from "./cri/channels.ts";
+import { withPod } from "./cri/with-pod.ts";
 import { useLab } from "./lab.ts";
 import { ptpNamespace } from "./network-namespace.ts";
 import { debuggable } from "./vm-case.ts";
+
+const DATA = 0;
+const FAILURE = 1;
 
 describe("The network of a virtual machine", function () {
   this.timeout(240_000);
@@ -72,6 +78,41 @@ describe("The network of a virtual machine", function () {
       for (const link of onHost) await execa("ip", ["link", "delete", link]);
     }
   });
+
+  it("has port-forward reach servers on the machine's own address, in both families, also after the sandboxer's death", () =>
+    withPod(lab(), { network: "cni" }, async (pod) => {
+      const script = `httpd -p 127.0.0.1:4000 -h /etc; httpd -p [::1]:4001 -h /etc; exec nc -ll -p 4002 -e cat`;
+      const containerId = await pod.start({ command: ["sh", "-c", script] });
+      const listening = async () =>
+        (await pod.exec(containerId, "netstat", "-ltn")).stdout.match(/:400\d /g)?.length === 3;
+      await waitUntil(listening, { what: "the servers in the machine", timeoutMs: 20_000 });
+      const forward = async (port: number) => {
+        const { url } = await lab().containerd.cri.runtime.portForward({ podSandboxId: pod.id, port: [port] });
+        return openChannels(`${url}?port=${port}`);
+      };
+      const echo = async (port: number, text: string) => {
+        const channels = await forward(port);
+        channels.send(DATA, text);
+        await channels.expect(DATA, new RegExp(`${text.slice(-20)}$`));
+        channels.close();
+      };
+      const fetch = async (port: number) => {
+        const channels = await forward(port);
+        channels.send(DATA, "GET /passwd HTTP/1.0\r\n\r\n");
+        await channels.expect(DATA, /root:x:0:0/);
+        channels.close();
+      };
+      await fetch(4000);
+      await fetch(4001);
+      await echo(4002, "to and fro\n");
+      await echo(4002, "x".repeat(2_000_000).concat("the end of much\n"));
+      const nobody = await forward(4009);
+      await nobody.expect(FAILURE, /connection reset/);
+      nobody.close();
+      await lab().sandboxer.kill("SIGKILL");
+      await lab().sandboxer.start();
+      await waitUntil(() => fetch(4000).then(() => true), { what: "a page", timeoutMs: 20_000 });
+    }));
 
   it("cannot be the host's", async () => {
     const error = await lab()
