@@ -78,7 +78,9 @@ async function copyOut(guest: Guest, key: string, connection: Socket): Promise<v
 
 async function copyIn(connection: Socket, guest: Guest, key: string): Promise<void> {
   let offset = 0;
-  for await (const data of connection as AsyncIterable<Buffer>) {
+  // Its other direction goes on.
+  const input: AsyncIterable<Buffer> = connection.iterator({ destroyOnReturn: false });
+  for await (const data of input) {
     await guest.writeInput(key, offset, data, false);
     offset += data.length;
   }
