@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { waitUntil } from "@kuasar/install/wait-until";
 import { assert } from "chai";
 import { execa } from "execa";
@@ -38,11 +39,15 @@ describe("The network of a virtual machine", function () {
       await ip("route", "add", "10.90.0.0/16", "via", "10.77.0.1", "table", "100");
       await ip("neighbour", "add", "10.77.0.9", "lladdr", "02:00:00:00:00:09", "nud", "permanent", "dev", "eth1");
       const mac = (await ip("link", "show", "eth1")).match(/link\/ether (\S+)/)?.[1];
-      const script = `ip address; echo; ip route; echo; ip -6 route; echo; ip neigh; echo
+      const script = `ip address; echo; ip route; echo; ip -6 route; echo; ip neigh; echo; cat /etc/resolv.conf; echo
         ping -c 1 -W 20 ${gateway} && ping -c 1 -W 20 10.77.0.1 && ping -c 1 -W 20 fd77:1::1`;
-      const flags = ["--rm", "--with-ns", `network:${path}`];
+      const resolvConf = join(lab().directory, "resolv.conf");
+      writeFileSync(resolvConf, "nameserver 10.10.10.10\n");
+      const mount = `type=bind,src=${resolvConf},dst=/etc/resolv.conf,options=rbind:ro`;
+      const flags = ["--rm", "--with-ns", `network:${path}`, "--mount", mount];
       const { stdout } = await lab().containerd.ctr(lab().ctrRunArgs(flags, "networked", "sh", "-c", script));
-      const [links = "", routes = "", routes6 = "", neighbours = ""] = stdout.split("\n\n");
+      const [links = "", routes = "", routes6 = "", neighbours = "", dns] = stdout.split("\n\n");
+      assert.equal(dns, "nameserver 10.10.10.10");
       assert.match(links, /eth0: .* mtu 1400/);
       assert.include(links, `inet ${address} `);
       assert.match(links, /inet6 fd77:1::\S+\/64/);
