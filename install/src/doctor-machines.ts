@@ -1,3 +1,4 @@
+import { release } from "node:os";
 import { whyNoKvm } from "@kuasar/vmm-sandboxer/hypervisor/kvm";
 import { execa } from "execa";
 import { type Check, type Diagnosis, note, ok } from "./diagnosis.ts";
@@ -24,6 +25,14 @@ export const machineChecks: readonly Check[] = [
           .map(({ path }) => path)
           .join(", "),
       );
+    },
+  },
+  {
+    what: "virtual machines: port-forward",
+    examine: () => {
+      const [major = 0, minor = 0] = release().split(".").map(Number);
+      const enough = major > 5 || (major === 5 && minor >= 9);
+      return enough ? ok("by the kernel (sk_lookup)") : note(`${release()}: port-forward takes Linux 5.9`);
     },
   },
   {

@@ -101,6 +101,7 @@ static int init_sys(JSContext *ctx, JSModuleDef *module) {
     JS_SetModuleExportList(ctx, module, sys_loop_functions, sys_loop_count);
     JS_SetModuleExportList(ctx, module, sys_mount_functions, sys_mount_count);
     JS_SetModuleExportList(ctx, module, sys_process_functions, sys_process_count);
+    JS_SetModuleExportList(ctx, module, sys_network_functions, sys_network_count);
     JS_SetModuleExportList(ctx, module, sys_socket_functions, sys_socket_count);
     JS_SetModuleExportList(ctx, module, sys_text_functions, sys_text_count);
     return 0;
@@ -114,6 +115,7 @@ static int add_sys(JSContext *ctx) {
     JS_AddModuleExportList(ctx, module, sys_loop_functions, sys_loop_count);
     JS_AddModuleExportList(ctx, module, sys_mount_functions, sys_mount_count);
     JS_AddModuleExportList(ctx, module, sys_process_functions, sys_process_count);
+    JS_AddModuleExportList(ctx, module, sys_network_functions, sys_network_count);
     JS_AddModuleExportList(ctx, module, sys_socket_functions, sys_socket_count);
     JS_AddModuleExportList(ctx, module, sys_text_functions, sys_text_count);
     return 0;

@@ -13,8 +13,8 @@
 #include "quickjs.h"
 
 extern const JSCFunctionListEntry sys_digest_functions[], sys_file_functions[], sys_loop_functions[], sys_mount_functions[],
-    sys_process_functions[], sys_socket_functions[], sys_text_functions[];
-extern const int sys_digest_count, sys_file_count, sys_loop_count, sys_mount_count, sys_process_count, sys_socket_count,
+    sys_network_functions[], sys_process_functions[], sys_socket_functions[], sys_text_functions[];
+extern const int sys_digest_count, sys_file_count, sys_loop_count, sys_mount_count, sys_network_count, sys_process_count, sys_socket_count,
     sys_text_count;
 
 // Leaves the command's memory behind and runs the server's bundle; does not come back. The text is its inheritance,

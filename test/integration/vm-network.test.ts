@@ -1,9 +1,16 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { waitUntil } from "@kuasar/install/wait-until";
 import { assert } from "chai";
 import { execa } from "execa";
+import { openChannels } from "./cri/channels.ts";
+import { withPod } from "./cri/with-pod.ts";
 import { useLab } from "./lab.ts";
 import { ptpNamespace } from "./network-namespace.ts";
 import { debuggable } from "./vm-case.ts";
+
+const DATA = 0;
+const FAILURE = 1;
 
 describe("The network of a virtual machine", function () {
   this.timeout(240_000);
@@ -32,11 +39,15 @@ describe("The network of a virtual machine", function () {
       await ip("route", "add", "10.90.0.0/16", "via", "10.77.0.1", "table", "100");
       await ip("neighbour", "add", "10.77.0.9", "lladdr", "02:00:00:00:00:09", "nud", "permanent", "dev", "eth1");
       const mac = (await ip("link", "show", "eth1")).match(/link\/ether (\S+)/)?.[1];
-      const script = `ip address; echo; ip route; echo; ip -6 route; echo; ip neigh; echo
+      const script = `ip address; echo; ip route; echo; ip -6 route; echo; ip neigh; echo; cat /etc/resolv.conf; echo
         ping -c 1 -W 20 ${gateway} && ping -c 1 -W 20 10.77.0.1 && ping -c 1 -W 20 fd77:1::1`;
-      const flags = ["--rm", "--with-ns", `network:${path}`];
+      const resolvConf = join(lab().directory, "resolv.conf");
+      writeFileSync(resolvConf, "nameserver 10.10.10.10\n");
+      const mount = `type=bind,src=${resolvConf},dst=/etc/resolv.conf,options=rbind:ro`;
+      const flags = ["--rm", "--with-ns", `network:${path}`, "--mount", mount];
       const { stdout } = await lab().containerd.ctr(lab().ctrRunArgs(flags, "networked", "sh", "-c", script));
-      const [links = "", routes = "", routes6 = "", neighbours = ""] = stdout.split("\n\n");
+      const [links = "", routes = "", routes6 = "", neighbours = "", dns] = stdout.split("\n\n");
+      assert.equal(dns, "nameserver 10.10.10.10");
       assert.match(links, /eth0: .* mtu 1400/);
       assert.include(links, `inet ${address} `);
       assert.match(links, /inet6 fd77:1::\S+\/64/);
@@ -72,6 +83,41 @@ describe("The network of a virtual machine", function () {
       for (const link of onHost) await execa("ip", ["link", "delete", link]);
     }
   });
+
+  it("has port-forward reach servers on the machine's own address, in both families, also after the sandboxer's death", () =>
+    withPod(lab(), { network: "cni" }, async (pod) => {
+      const script = `httpd -p 127.0.0.1:4000 -h /etc; httpd -p [::1]:4001 -h /etc; exec nc -ll -p 4002 -e cat`;
+      const containerId = await pod.start({ command: ["sh", "-c", script] });
+      const listening = async () =>
+        (await pod.exec(containerId, "netstat", "-ltn")).stdout.match(/:400\d /g)?.length === 3;
+      await waitUntil(listening, { what: "the servers in the machine", timeoutMs: 20_000 });
+      const forward = async (port: number) => {
+        const { url } = await lab().containerd.cri.runtime.portForward({ podSandboxId: pod.id, port: [port] });
+        return openChannels(`${url}?port=${port}`);
+      };
+      const echo = async (port: number, text: string) => {
+        const channels = await forward(port);
+        channels.send(DATA, text);
+        await channels.expect(DATA, new RegExp(`${text.slice(-20)}$`));
+        channels.close();
+      };
+      const fetch = async (port: number) => {
+        const channels = await forward(port);
+        channels.send(DATA, "GET /passwd HTTP/1.0\r\n\r\n");
+        await channels.expect(DATA, /root:x:0:0/);
+        channels.close();
+      };
+      await fetch(4000);
+      await fetch(4001);
+      await echo(4002, "to and fro\n");
+      await echo(4002, "x".repeat(2_000_000).concat("the end of much\n"));
+      const nobody = await forward(4009);
+      await nobody.expect(FAILURE, /connection reset/);
+      nobody.close();
+      await lab().sandboxer.kill("SIGKILL");
+      await lab().sandboxer.start();
+      await waitUntil(() => fetch(4000).then(() => true), { what: "a page", timeoutMs: 20_000 });
+    }));
 
   it("cannot be the host's", async () => {
     const error = await lab()

@@ -1,4 +1,6 @@
+import { readFileSync } from "node:fs";
 import { release } from "node:os";
+import type { PodConfig } from "@kuasar/install/pod";
 import { waitUntil } from "@kuasar/install/wait-until";
 import { assert } from "chai";
 import { exitCodeOf } from "./container-end.ts";
@@ -13,7 +15,9 @@ for (const runtimeCase of vmCases) {
     afterEach(() => lab().assertNothingLeft());
 
     it("has a kernel of its own, its pod's address, its files, and the container's exit code", async () => {
-      const pod = await lab().runPod({ network: "cni", hostname: "in-a-machine" });
+      const dnsConfig = { servers: ["10.10.10.10"], searches: ["example.com"], options: ["ndots:8"] };
+      const configure = (config: PodConfig) => void Object.assign(config, { dnsConfig });
+      const pod = await lab().runPod({ network: "cni", hostname: "in-a-machine", configure });
       const id = await pod.start({ command: ["sh", "-c", "sleep 1000; exit 1"] });
       const { stdout } = await pod.exec(
         id,
@@ -26,6 +30,9 @@ for (const runtimeCase of vmCases) {
       assert.equal(hostname, "in-a-machine");
       assert.equal(file, "in-a-machine");
       assert.include(address, `${(await pod.status()).network?.ip}/`);
+      const names = await pod.exec(id, "cat", "/etc/resolv.conf", "/etc/hosts");
+      const resolvConf = "search example.com\nnameserver 10.10.10.10\noptions ndots:8\n";
+      assert.equal(names.stdout, `${resolvConf}${readFileSync("/etc/hosts", "utf8")}`);
       const gateway = await pod.exec(
         id,
         "sh",

@@ -28,6 +28,7 @@ import { postMortem } from "./machine/post-mortem.ts";
 import { startMachine } from "./machine/start-machine.ts";
 import { createWholeMachine } from "./machine/whole-machine.ts";
 import { leavePodNetwork } from "./network/leave-pod-network.ts";
+import { forwardSocket, servePortForward } from "./network/port-forward.ts";
 import { closeShare, openShare } from "./share/share-folder.ts";
 import { largestSize, machineSize } from "./size/machine-size.ts";
 import { NO_SIZE, podSize, type Size } from "./size/pod-size.ts";
@@ -109,6 +110,7 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
       log.warn({ sandbox: sandbox.id, leftOut: machine.leftOut }, "a machine does not have all of its pod's network");
     }
     machines.add(sandbox, machine.guest);
+    if (plan.netns !== "") await takeConnections(sandbox, plan.netns, log);
     return machine.pid;
   }
 
@@ -179,10 +181,15 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
     undoStart,
 
     async wait(sandbox) {
-      const end = await machineEnd(sandbox.monitor);
-      machines.end(sandbox);
-      if (stopped.has(sandbox)) return end.exit;
-      return { ...end.exit, reason: await postMortem(end, machineFolder(sandbox)) };
+      const forward = servePortForward(forwardSocket(machineFolder(sandbox)), machines.of(sandbox).guest, log);
+      try {
+        const end = await machineEnd(sandbox.monitor);
+        machines.end(sandbox);
+        if (stopped.has(sandbox)) return end.exit;
+        return { ...end.exit, reason: await postMortem(end, machineFolder(sandbox)) };
+      } finally {
+        forward.close();
+      }
     },
 
     async stop(sandbox) {
@@ -204,6 +211,15 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
       if (cgroup !== "") await removeCgroup(hierarchies(), { common: cgroup });
     },
   };
+}
+
+/** A pod does without port-forward where the kernel, or the shim, cannot. */
+async function takeConnections(sandbox: Sandbox, netns: string, log: Logger): Promise<void> {
+  try {
+    await sandbox.monitor.forward(HYPERVISOR_KEY, netns, forwardSocket(machineFolder(sandbox)));
+  } catch (error) {
+    log.warn({ sandbox: sandbox.id, err: errorText(error) }, "port-forward to this pod does not work");
+  }
 }
 
 const podFilesFolder = ({ directory }: Sandbox) => join(directory, "files");

@@ -65,8 +65,8 @@ class FdCopier implements Copier {
     try {
       return sys.read(this.from, this.buffer, 0, CHUNK);
     } catch (error) {
-      // What a terminal says when its last user has gone.
-      if ((error as sys.SysError).code === "EIO") return 0;
+      // What a terminal says when its last user has gone, and a connection when its other end has.
+      if (["EIO", "ECONNRESET"].includes((error as sys.SysError).code)) return 0;
       throw error;
     }
   }
@@ -86,7 +86,7 @@ class FdCopier implements Copier {
       return sys.write(this.to, this.buffer, this.start, this.end - this.start);
     } catch (error) {
       // A log driver that has ended: what is shown is shown to nobody, and the process on the terminal goes on.
-      if ((error as sys.SysError).code === "EPIPE") return this.end - this.start;
+      if (["EPIPE", "ECONNRESET"].includes((error as sys.SysError).code)) return this.end - this.start;
       throw error;
     }
   }

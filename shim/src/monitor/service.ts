@@ -1,5 +1,6 @@
 import { MonitorService } from "@kuasar/proto/shim-definitions";
 import { Code, type Server, StatusError } from "ttrpc-ts";
+import { forwardConnections } from "./forward.ts";
 import { createHeldFifos } from "./held-fifos.ts";
 import { mountAll, unmountAll } from "./mount.ts";
 import type { Process, ProcessTable } from "./process-table.ts";
@@ -63,6 +64,10 @@ export function registerMonitor(
     },
     reportOom: ({ id, kills }) => {
       onOom(id, kills);
+      return {};
+    },
+    forward: (request) => {
+      forwardConnections(table, request);
       return {};
     },
     release: ({ key }) => {

@@ -99,6 +99,19 @@ declare module "sys" {
   export function peerUid(fd: number): number;
   export function receiveFd(fd: number): number;
 
+  // Other network namespaces
+  /**
+   * Takes every TCP connection to an address of the network namespace's own, whatever its port (Linux 5.9): what to accept
+   * from, and what to keep open meanwhile.
+   */
+  export function listenInNetwork(path: string): [listener: number, link: number];
+  /** The port that a connection was made to. */
+  export function localPort(fd: number): number;
+  /** The other end of the connection reads to the end of what was written. */
+  export function endOutput(fd: number): void;
+  /** Closes it so that the other end sees an error, not an end. */
+  export function resetConnection(fd: number): void;
+
   // Mounts
   /** A mount of a file or folder (with all below it, if recursive), in no namespace yet: a fd. Attributes are MOUNT_ATTR_... */
   export function detachMount(path: string, set: number, clear: number, recursive: number): number;

@@ -121,6 +121,8 @@ export function createMonitorCalls(link: MonitorLink): Monitor {
     closeStdin: (key) => call("CloseStdin", wire.CloseStdinRequest, { key }, empty, CALL_TIMEOUT_MS),
     hold: (key, fifos) => call("Hold", wire.HoldRequest, { key, fifos }, empty, CALL_TIMEOUT_MS),
     release: (key) => call("Release", wire.ReleaseRequest, { key }, empty, CALL_TIMEOUT_MS),
+    forward: (key, network, socket) =>
+      call("Forward", wire.ForwardRequest, { key, network, socket }, empty, CALL_TIMEOUT_MS),
     mount: (mounts, target) => call("Mount", wire.MountRequest, { mounts, target }, empty, MOUNT_TIMEOUT_MS),
     unmount: (target) => call("Unmount", wire.UnmountRequest, { target }, empty, MOUNT_TIMEOUT_MS),
 

@@ -44,6 +44,11 @@ export interface Monitor {
    * effect where the monitor, an older one, cannot tell anybody.
    */
   reportOom(id: string, kills: number): Promise<void>;
+  /**
+   * Takes every TCP connection to an address of the network namespace's own, until the process has exited, and hands each on
+   * to the unix socket. UNIMPLEMENTED where the kernel or the monitor cannot. Contract: Forward in the .proto.
+   */
+  forward(key: string, network: string, socket: string): Promise<void>;
   mount(mounts: readonly Mount[], target: string): Promise<void>;
   unmount(target: string): Promise<void>;
   /** Gives the connection up. Calls that wait are rejected. */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/vm_sockets.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/reboot.h>
@@ -197,6 +198,32 @@ SYS_FUNCTION(hold_pid_namespace) {
     for (;;) pause();
 }
 
+// connectLocal(ipv6, port): a TCP connection to this machine's own address that is under way, non-blocking.
+SYS_FUNCTION(connect_local) {
+    int ipv6 = JS_ToBool(ctx, argv[0]);
+    SYS_INT(port, 1);
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return sys_throw(ctx, "socket", NULL);
+    int failed = ipv6 ? connect(fd, (struct sockaddr *)&six, sizeof six) : connect(fd, (struct sockaddr *)&four, sizeof four);
+    if (failed && errno != EINPROGRESS) {
+        JSValue error = sys_throw(ctx, "connect", NULL);
+        close(fd);
+        return error;
+    }
+    return JS_NewInt32(ctx, fd);
+}
+
+// socketError(fd): why a connection that was under way has failed; 0 if it has not.
+SYS_FUNCTION(socket_error) {
+    SYS_INT(fd, 0);
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size)) return sys_throw(ctx, "getsockopt", "SO_ERROR");
+    return JS_NewInt32(ctx, error);
+}
+
 // powerOff(): the end of the virtual machine.
 SYS_FUNCTION(power_off) {
     sync();
@@ -213,6 +240,7 @@ static const JSCFunctionListEntry functions[] = {
     JS_CFUNC_DEF("holdPidNamespace", 0, hold_pid_namespace),
     JS_CFUNC_DEF("listenVsock", 1, listen_vsock), JS_CFUNC_DEF("powerOff", 0, power_off),
     JS_CFUNC_DEF("measureTscKhz", 0, measure_tsc_khz),
+    JS_CFUNC_DEF("connectLocal", 2, connect_local), JS_CFUNC_DEF("socketError", 1, socket_error),
 };
 #define COUNT (sizeof functions / sizeof *functions)
 

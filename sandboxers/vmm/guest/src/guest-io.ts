@@ -24,6 +24,8 @@ export interface GuestIo {
   /** Answers with what there is from `from` on, once there is some; what lies before `offset` is forgotten. */
   read(request: { key: string; fd: number; offset: number; from: number }): Promise<{ data: Uint8Array; end: boolean }>;
   write(key: string, offset: number, data: Uint8Array, end: boolean): Promise<void>;
+  /** Takes a connection over: its stdin and stdout, so to say. */
+  adopt(key: string, connection: number): void;
   /** What the process itself will not write any more: the end, once what is there has been read. */
   ended(key: string): void;
   close(key: string): void;
@@ -44,8 +46,11 @@ export function createGuestIo(): GuestIo {
       const folder = `${FOLDER}/${++made}`;
       makeFolders(folder, 0o700);
       const io: ProcessIo = {
-        stdin: stdin ? new Input(`${folder}/0`) : undefined,
-        outputs: [stdout ? new Output(`${folder}/1`) : undefined, stderr ? new Output(`${folder}/2`) : undefined],
+        stdin: stdin ? new Input(makePipe(`${folder}/0`)) : undefined,
+        outputs: [
+          stdout ? new Output(makePipe(`${folder}/1`)) : undefined,
+          stderr ? new Output(makePipe(`${folder}/2`)) : undefined,
+        ],
       };
       processes.set(key, io);
       return {
@@ -65,6 +70,14 @@ export function createGuestIo(): GuestIo {
       await stdin.write(offset, data);
       if (end) stdin.end();
     },
+    adopt(key, connection) {
+      // Watched for one thing each.
+      const other = sys.duplicate(connection);
+      processes.set(key, {
+        stdin: new Input({ fd: other, path: "" }),
+        outputs: [new Output({ fd: connection, path: "" }), undefined],
+      });
+    },
     ended(key) {
       for (const output of processes.get(key)?.outputs ?? []) output?.writerGone();
     },
@@ -83,9 +96,24 @@ interface ProcessIo {
   readonly outputs: readonly [Output | undefined, Output | undefined];
 }
 
+/** A FIFO of a process, or a connection, which has no path. */
+interface End {
+  readonly fd: number;
+  readonly path: string;
+}
+
+/** With both ends open: there may be input before there is a process, and there is no end before it has begun. */
+function makePipe(path: string): End {
+  makeFifo(path, 0o600);
+  const fd = sys.open(path, sys.O_RDWR | sys.O_NONBLOCK, 0);
+  setPipeSize(fd, CHUNK_BYTES);
+  return { fd, path };
+}
+
 /** The host's end of a process's stdout or stderr. */
 class Output {
   private readonly fd: number;
+  readonly path: string;
   /** In their order, without gaps. */
   private held: Uint8Array[] = [];
   private heldAt = 0;
@@ -95,11 +123,9 @@ class Output {
   private gone = false;
   private closed = false;
 
-  constructor(readonly path: string) {
-    makeFifo(path, 0o600);
-    // Also for writing, so that there is no end before the process has begun.
-    this.fd = sys.open(path, sys.O_RDWR | sys.O_NONBLOCK, 0);
-    setPipeSize(this.fd, CHUNK_BYTES);
+  constructor({ fd, path }: End) {
+    this.fd = fd;
+    this.path = path;
   }
 
   async read(offset: number, from: number): Promise<{ data: Uint8Array; end: boolean }> {
@@ -112,17 +138,27 @@ class Output {
     this.waiting?.();
     while (from === this.heldTo && !this.closed) {
       if (reader !== this.readers) throw new StatusError(Code.CANCELLED, `somebody else reads ${this.path} now`);
-      const piece = readPiece(this.fd);
-      if (piece) {
+      const piece = this.nextPiece();
+      if (piece?.byteLength) {
         this.held.push(new Uint8Array(piece));
         this.heldTo += piece.byteLength;
-      } else if (this.gone) {
+      } else if (piece || this.gone) {
         return { data: new Uint8Array(0), end: true };
       } else {
         await this.readable();
       }
     }
     return { data: this.heldFrom(from), end: this.closed };
+  }
+
+  private nextPiece(): ArrayBuffer | undefined {
+    try {
+      return readPiece(this.fd);
+    } catch (error) {
+      // A connection that was cut off has come to its end, too.
+      if ((error as sys.SysError).code === "ECONNRESET") return new ArrayBuffer(0);
+      throw error;
+    }
   }
 
   private acknowledge(offset: number): void {
@@ -168,23 +204,22 @@ class Output {
     this.closed = true;
     this.waiting?.();
     sys.close(this.fd);
-    removeIfThere(this.path);
+    if (this.path !== "") removeIfThere(this.path);
   }
 }
 
 /** The host's end of a process's stdin. */
 class Input {
   private readonly fd: number;
+  readonly path: string;
   private taken = 0;
   private last: Promise<void> = Promise.resolve();
   private wake: (() => void) | undefined;
   private closed = false;
 
-  constructor(readonly path: string) {
-    makeFifo(path, 0o600);
-    // Also for reading: there may be input before there is a process.
-    this.fd = sys.open(path, sys.O_RDWR | sys.O_NONBLOCK, 0);
-    setPipeSize(this.fd, CHUNK_BYTES);
+  constructor({ fd, path }: End) {
+    this.fd = fd;
+    this.path = path;
   }
 
   write(offset: number, data: Uint8Array): Promise<void> {
@@ -225,11 +260,13 @@ class Input {
     if (this.closed) return;
     this.closed = true;
     this.wake?.();
+    // A connection has another direction, which goes on.
+    if (this.path === "") sys.endOutput(this.fd);
     sys.close(this.fd);
   }
 
   close(): void {
     this.end();
-    removeIfThere(this.path);
+    if (this.path !== "") removeIfThere(this.path);
   }
 }

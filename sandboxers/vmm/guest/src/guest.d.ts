@@ -9,7 +9,7 @@ declare module "guest" {
   export function makeFifo(path: string, mode: number): void;
   /** How much the kernel keeps of what has been written to a pipe and not read. */
   export function setPipeSize(fd: number, bytes: number): void;
-  /** What is in a pipe, 256 KiB at most; undefined when there is nothing. */
+  /** What is in a pipe, or has come on a connection, 256 KiB at most; undefined when there is nothing, empty at the end. */
   export function readPiece(fd: number): ArrayBuffer | undefined;
   /** As sys.read, again and again until there is nothing more, or no room. */
   export function readAll(fd: number, buffer: ArrayBuffer, offset: number, length: number): number;
@@ -18,6 +18,10 @@ declare module "guest" {
   /** A file or an empty folder. */
   export function removePath(path: string): void;
   export function setClock(seconds: number, nanoseconds: number): void;
+  /** A TCP connection to 127.0.0.1 or ::1 that is under way, non-blocking. */
+  export function connectLocal(ipv6: boolean, port: number): number;
+  /** The number of the error that a connection under way has failed with; 0 for none. */
+  export function socketError(fd: number): number;
   export function listenVsock(port: number): number;
   /** Of the processor's time stamp counter; 0 where there is none. */
   export function measureTscKhz(): number;

@@ -3,6 +3,7 @@ import type { ProcessTable } from "@kuasar/shim/monitor/process-table";
 import { powerOff, setClock } from "guest";
 import type { Server } from "ttrpc-ts";
 import { configure, describeMachine } from "./configure.ts";
+import { createDialler } from "./dial.ts";
 import { closeDrive, openDrive } from "./drives.ts";
 import { readFiles, removeAll, writeFiles } from "./guest-files.ts";
 import type { GuestIo } from "./guest-io.ts";
@@ -12,6 +13,7 @@ import { waitForOom } from "./oom.ts";
 /** Serves kuasar.guest.v1.Guest (proto/src/kuasar/guest/v1/guest.proto). */
 export function registerGuest(server: Server, table: ProcessTable, io: GuestIo): void {
   let configured = false;
+  const dialler = createDialler(io);
   server.register(GuestService, {
     configure: (request) => {
       if (!configured) configure(request);
@@ -27,6 +29,10 @@ export function registerGuest(server: Server, table: ProcessTable, io: GuestIo):
     },
     closeIo: ({ key }) => {
       io.close(key);
+      return {};
+    },
+    dial: async (request) => {
+      await dialler.dial(request);
       return {};
     },
     writeFiles: ({ files }) => {

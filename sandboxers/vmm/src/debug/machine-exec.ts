@@ -28,6 +28,17 @@ export function createMachineExec(
   machines: Machines,
 ): (sandbox: Sandbox, command: MachineCommand) => Promise<MachineProcess> {
   const used = new Map<string, Set<number>>();
+  /** Machines in which an earlier process of this sandboxer has left nothing running. */
+  const swept = new WeakSet<Sandbox>();
+
+  async function sweep(sandbox: Sandbox, guest: Guest): Promise<void> {
+    if (swept.has(sandbox)) return;
+    swept.add(sandbox);
+    await killAll(
+      guest,
+      Array.from({ length: MOST_PROCESSES }, (_, i) => slotOf(i + 1)),
+    );
+  }
 
   function takeSlot(sandbox: Sandbox): Slot & { leave(): void } {
     const numbers = used.get(sandbox.key) ?? new Set<number>();
@@ -40,7 +51,7 @@ export function createMachineExec(
       numbers.delete(free);
       if (numbers.size === 0) used.delete(sandbox.key);
     };
-    return { key: `debug:${free}`, folder: `${FOLDER}/${free}`, cgroup: `${CGROUPS}/${free}`, leave };
+    return { ...slotOf(free), leave };
   }
 
   return async (sandbox, command) => {
@@ -50,6 +61,7 @@ export function createMachineExec(
       );
     }
     const { guest } = machines.of(sandbox);
+    await sweep(sandbox, guest);
     const slot = takeSlot(sandbox);
     const clear = () => clearSlot(guest, slot, command.programName);
     try {
@@ -123,10 +135,22 @@ async function* output(guest: Guest, key: string, fd: 1 | 2): AsyncGenerator<Uin
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
+const slotOf = (number: number): Slot => ({
+  key: `debug:${number}`,
+  folder: `${FOLDER}/${number}`,
+  cgroup: `${CGROUPS}/${number}`,
+});
+
+/** Makes the cgroups where there are none. */
+async function killAll(guest: Guest, slots: readonly Slot[]): Promise<void> {
+  const content = Buffer.from("1");
+  await guest.writeFiles(slots.map(({ cgroup }) => ({ path: `${cgroup}/cgroup.kill`, content, mode: 0 })));
+}
+
 /** Harmless where there is nothing. */
-async function clearSlot(guest: Guest, { key, folder, cgroup }: Slot, programName: string): Promise<void> {
-  // Makes the cgroup where there is none.
-  await guest.writeFiles([{ path: `${cgroup}/cgroup.kill`, content: Buffer.from("1"), mode: 0 }]);
+async function clearSlot(guest: Guest, slot: Slot, programName: string): Promise<void> {
+  const { key, folder } = slot;
+  await killAll(guest, [slot]);
   try {
     await guest.processes.wait(key);
   } catch (error) {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Monitor } from "@kuasar/framework/monitor/monitor";
 import { asSandboxError, createMonitorCalls } from "@kuasar/framework/monitor/monitor-calls";
 import { kuasar } from "@kuasar/proto/containerd";
@@ -11,6 +12,10 @@ const CALL_TIMEOUT_MS = 10_000;
 const DRIVE_TIMEOUT_MS = 60_000;
 /** Of a file that is read; see guest.proto. */
 const FILE_BYTES = 256 * 1024;
+/** The guest gives up before. */
+const DIAL_TIMEOUT_MS = 15_000;
+/** Of this process: a guest hangs up what an earlier one has dialled. */
+const SESSION = randomUUID();
 /** A process may write nothing, or take nothing, for as long as it likes. */
 const NO_LIMIT = 0;
 
@@ -48,6 +53,8 @@ export interface Guest {
   /** Answers when the process's pipe has taken all of it. `end`: there is no more. */
   writeInput(key: string, offset: number, data: Uint8Array, end: boolean): Promise<void>;
   closeIo(key: string): Promise<void>;
+  /** Connects to a server in the machine: `readOutput` and `writeInput` then are of that. NOT_FOUND where nobody listens. */
+  dial(key: string, port: number): Promise<void>;
   writeFiles(files: readonly GuestFile[]): Promise<void>;
   /** By path; those that there are. */
   readFiles(paths: readonly string[]): Promise<ReadonlyMap<string, string>>;
@@ -114,6 +121,7 @@ export function connectGuest(address: AgentAddress): Guest {
       call("ReadOutput", wire.ReadOutputRequest, { key, fd, offset, from }, wire.ReadOutputResponse, NO_LIMIT),
     writeInput: (key, offset, data, end) =>
       call("WriteInput", wire.WriteInputRequest, { key, offset, data, end }, nothing, NO_LIMIT),
+    dial: (key, port) => call("Dial", wire.DialRequest, { key, port, session: SESSION }, nothing, DIAL_TIMEOUT_MS),
     closeIo: (key) => call("CloseIo", wire.CloseIoRequest, { key }, nothing),
     writeFiles: (files) => call("WriteFiles", wire.WriteFilesRequest, { files }, nothing),
     async readFiles(paths) {
