@@ -159,8 +159,17 @@ export async function wasmParts({ report = toStandardError } = {}) {
  */
 export async function vmmParts({ report = toStandardError } = {}) {
   const fileServers = ["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"];
-  // lz4 unpacks Debian's kernel.
-  await installSystemParts([programPart("qemu-system-x86", "qemu-system-x86_64"), programPart("lz4", "lz4")], report);
+  await installSystemParts(
+    [
+      programPart("qemu-system-x86", "qemu-system-x86_64"),
+      // Unpacks Debian's kernel.
+      programPart("lz4", "lz4"),
+      // Root file systems as images.
+      programPart("erofs-utils", "mkfs.erofs"),
+      programPart("e2fsprogs", "mke2fs"),
+    ],
+    report,
+  );
   // Debian 12's QEMU brings it, later ones have it as a package.
   const present = () => fileServers.some((path) => existsSync(path));
   await installSystemParts([{ package: "virtiofsd", present }], report);

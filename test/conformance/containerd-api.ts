@@ -17,7 +17,7 @@ export interface ContainerdApi {
 /** Long enough for whatever ends by itself, short enough for a run in which something hangs. */
 export const CALL_TIMEOUT_MS = 20_000;
 
-export function connectContainerd(socket: string, namespace: string): ContainerdApi {
+export function connectContainerd(socket: string, namespace: string, timeoutMs = CALL_TIMEOUT_MS): ContainerdApi {
   const client = new grpc.Client(`unix:${socket}`, grpc.credentials.createInsecure());
   const metadata = () => {
     const fields = new grpc.Metadata();
@@ -26,7 +26,7 @@ export function connectContainerd(socket: string, namespace: string): Containerd
   };
   const call = (path: string, request: Uint8Array) =>
     new Promise<Uint8Array>((resolve, reject) => {
-      const deadline = Date.now() + CALL_TIMEOUT_MS;
+      const deadline = Date.now() + timeoutMs;
       client.makeUnaryRequest(
         path,
         asBuffer,

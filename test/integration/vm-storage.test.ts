@@ -1,5 +1,6 @@
 import {
   closeSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   openSync,
@@ -13,12 +14,18 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { unmountBelow } from "@kuasar/install/mount-table";
+import { labParts } from "@kuasar/install/parts";
 import type { ContainerConfig, Pod, PodConfig } from "@kuasar/install/pod";
-import { waitUntil } from "@kuasar/install/wait-until";
+import { patience, waitUntil } from "@kuasar/install/wait-until";
+import { OciTypeUrl, packAny } from "@kuasar/proto/any";
+import { packJson } from "@kuasar/proto/any-json";
+import { runtimeoptions } from "@kuasar/proto/containerd";
 import { runtime } from "@kuasar/proto/cri";
 import { assert } from "chai";
 import { execa } from "execa";
 import type { TomlTable } from "smol-toml";
+import { ociSpec } from "../conformance/container-spec.ts";
+import { connectContainerd } from "../conformance/containerd-api.ts";
 import { useLab } from "./lab.ts";
 import { vmCases } from "./vm-case.ts";
 
@@ -175,6 +182,8 @@ describe("A root file system on a drive, and block devices", function () {
       },
     });
     const sh = shellOf(pod, id);
+    const { stats } = await lab().containerd.cri.runtime.containerStats({ containerId: id });
+    assert.isAbove(Number(stats?.memory?.workingSetBytes?.value), 0);
     assert.match(await sh("mount"), /^overlay on \/ type overlay/m);
     await sh("echo mine > /written && dd if=/dev/zero of=/large bs=1M count=32 2>&1 && rm /large && mkfifo /fifo");
     assert.equal((await pod.exec(beside, "cat", "/written")).exitCode, 1);
@@ -201,6 +210,34 @@ describe("A root file system on a drive, and block devices", function () {
     assert.equal((await pod.exec(later, "cat", "/written")).exitCode, 1);
     await pod.remove();
     assert.deepEqual(readdirSync(join(lab().sandboxDirectory ?? "", ".storage")), ["images"]);
+  });
+
+  it("is handed over as it is where it is a file system already, and keeps what was written", async () => {
+    const tree = join(lab().directory, "tree");
+    const image = join(lab().directory, "root.img");
+    for (const name of ["bin", "proc", "dev", "sys", "tmp"]) mkdirSync(join(tree, name), { recursive: true });
+    const { busybox } = await labParts();
+    copyFileSync(busybox, join(tree, "bin/sh"));
+    writeFileSync(join(tree, "marker"), "");
+    await execa("mke2fs", ["-q", "-t", "ext4", "-d", tree, image, "32M"]);
+    const { layout, ctrNamespace } = lab().containerd;
+    const api = connectContainerd(layout.socket, ctrNamespace, 120_000 * patience);
+    try {
+      const id = "on-a-file";
+      const args = ["sh", "-c", "test -f /marker && echo written > /written && exit 7"];
+      const spec = packJson(OciTypeUrl.spec, ociSpec(`/${ctrNamespace}/${id}`, { args }));
+      const options = packAny(runtimeoptions.v1.Options, { configPath: lab().runtimeOptionsFile });
+      await api.containers.create({ container: { id, runtime: { name: lab().runtimeCase.type, options }, spec } });
+      const rootfs = [{ type: "ext4", source: image, options: ["rw", "loop"] }];
+      await api.tasks.create({ containerId: id, rootfs });
+      await api.tasks.start({ containerId: id });
+      assert.equal((await api.tasks.wait({ containerId: id })).exitStatus, 7);
+      await api.tasks.delete({ containerId: id });
+      await api.containers.delete({ id });
+    } finally {
+      api.close();
+    }
+    assert.equal((await execa("debugfs", ["-R", "cat /written", image])).stdout, "written");
   });
 });
 

@@ -37,14 +37,20 @@ export async function openDrive(address: string, { type, target, options }: Driv
   if (type !== "") requireAbsolute(target);
   if (!loaded) loadModules(MODULES);
   loaded = true;
-  if (!sys.stat(HOST)) throw new StatusError(Code.FAILED_PRECONDITION, "the machine has no controller for drives");
+  if (!sys.stat(HOST))
+    throw new StatusError(Code.FAILED_PRECONDITION, "the machine has no controller for drives, or no driver for it");
   // Nothing else looks for drives: so it is here, and now, that one is found.
   if (!sys.stat(folderOf(unit))) writeKernelFile(`${HOST}/scan`, `0 0 ${unit}`);
   const drive = await appeared(address, unit);
   if (type !== "" && mounted.get(address) !== target) {
     makeFolders(target, 0o755);
     const { flags, data } = parseMountOptions(options);
-    sys.mount(drive.path, target, type, flags, data.join(","));
+    try {
+      sys.mount(drive.path, target, type, flags, data.join(","));
+    } catch (error) {
+      const what = `mount ${type} of drive ${address} on ${target} (${options.join(",")})`;
+      throw new StatusError(Code.FAILED_PRECONDITION, `${what}: ${(error as Error).message}`);
+    }
     mounted.set(address, target);
   }
   return drive;

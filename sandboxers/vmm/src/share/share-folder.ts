@@ -54,10 +54,14 @@ export async function mountInShare(
   await monitor.mount(mounts, join(view, id, name));
 }
 
-/** All that is mounted for a container. Harmless if there is nothing. */
-export async function leaveShare({ folder, view }: Share, monitor: Monitor, id: string): Promise<void> {
+/** What is mounted for a container. */
+export function namesInShare({ folder }: Share, id: string): string[] {
   const points = join(folder, id);
-  if (!existsSync(points)) return;
-  for (const name of readdirSync(points)) await monitor.unmount(join(view, id, name));
-  rmSync(points, { recursive: true });
+  return existsSync(points) ? readdirSync(points) : [];
+}
+
+/** All that is mounted for a container goes. Harmless if there is nothing. */
+export async function leaveShare(share: Share, monitor: Monitor, id: string): Promise<void> {
+  for (const name of namesInShare(share, id)) await monitor.unmount(join(share.view, id, name));
+  rmSync(join(share.folder, id), { recursive: true, force: true });
 }

@@ -9,8 +9,8 @@ import { NotMade, type SealedFile, type SealedFiles } from "@kuasar/framework/st
 import type { Task } from "@kuasar/framework/task/task";
 import type { GuestDrive } from "../guest/guest.ts";
 import type { Machines } from "../machine/machine.ts";
-import { leaveShare, mountInShare, shareOf } from "../share/share-folder.ts";
-import { bindMount, type GuestContainer, type GuestParts, ROOTFS } from "../task/guest-spec.ts";
+import { leaveShare, mountInShare, namesInShare, shareOf } from "../share/share-folder.ts";
+import { bindMount, GUEST_SHARE, type GuestContainer, type GuestParts, ROOTFS } from "../task/guest-spec.ts";
 import { blockDeviceNode, type DeviceNumber, isReadOnlyDevice } from "./block-device.ts";
 import { passedDevices } from "./passed-devices.ts";
 import type { PodDrives } from "./pod-drives.ts";
@@ -40,6 +40,9 @@ export interface ContainerStorageParts {
   readonly writableBytes: number;
   readonly log: Logger;
 }
+
+/** Documentation/admin-guide/sysctl/vm.rst: names and inodes that nobody uses. */
+const FORGET_NAMES = Buffer.from("2");
 
 /** In the guest. An id is no path. */
 const rootIn = (id: string) => `/run/kuasar/roots/${id}`;
@@ -118,6 +121,24 @@ export function createContainerStorage(parts: ContainerStorageParts): ContainerS
     return { path: join(folder, await make(folder)), wasThere: false, release() {} };
   }
 
+  /**
+   * Also of what came by the share: the guest keeps files open at the host's file server for as long as it remembers them,
+   * and with them what the host has mounted there. A guest that does not do it is not waited for any longer.
+   */
+  async function unmountInGuest(sandbox: Sandbox, { id }: Task): Promise<void> {
+    const { processes, writeFiles } = machines.of(sandbox).guest;
+    const shared = namesInShare(shareOf(sandbox), id).map((name) => `${GUEST_SHARE}/${id}/${name}`);
+    try {
+      for (const target of [rootIn(id), writableIn(id), ...shared]) await processes.unmount(target);
+      await writeFiles([{ path: "/proc/sys/vm/drop_caches", content: FORGET_NAMES, mode: 0 }]);
+    } catch (error) {
+      log.warn(
+        { sandbox: sandbox.id, task: id, err: errorText(error) },
+        "a machine does not unmount what a container had",
+      );
+    }
+  }
+
   async function openDevices(
     sandbox: Sandbox,
     task: Task,
@@ -150,18 +171,7 @@ export function createContainerStorage(parts: ContainerStorageParts): ContainerS
 
     async close(sandbox, task) {
       await endMakingImage(sandbox.monitor, imageKey(task.id));
-      if (!machines.isOver(sandbox) && drives.has(task)) {
-        const { processes } = machines.of(sandbox).guest;
-        for (const target of [rootIn(task.id), writableIn(task.id)]) {
-          // What a guest keeps mounted it loses with the drive.
-          await processes.unmount(target).catch((error: unknown) => {
-            log.warn(
-              { sandbox: sandbox.id, task: task.id, err: errorText(error) },
-              "a file system is left in a machine",
-            );
-          });
-        }
-      }
+      if (!machines.isOver(sandbox)) await unmountInGuest(sandbox, task);
       await drives.detachAll(sandbox, task);
       await leaveShare(shareOf(sandbox), sandbox.monitor, task.id);
       folders.remove(sandbox, task);

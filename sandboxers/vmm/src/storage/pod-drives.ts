@@ -12,8 +12,7 @@ import { machineFolder } from "../machine/machine-folder.ts";
 export interface PodDrives {
   /** Gives the machine a drive for a container, and has it mounted there. FAILED_PRECONDITION if all slots are taken. */
   attach(sandbox: Sandbox, task: Task, drive: Drive, mount?: DriveMount): Promise<GuestDrive>;
-  has(task: Task): boolean;
-  /** Takes away what a container has. What is mounted of it in the guest must be unmounted. Harmless if it has none. */
+  /** Takes away what a container has, in the guest and then, whether that lets it go or not, on the host. Harmless if it has none. */
   detachAll(sandbox: Sandbox, task: Task): Promise<void>;
 }
 
@@ -32,21 +31,17 @@ export function createPodDrives(hypervisor: Hypervisor, machines: Machines, log:
       return await machines.of(sandbox).guest.openDrive(address, mount);
     },
 
-    has: (task) => slotsOf(task).length > 0,
-
     async detachAll(sandbox, task) {
       const slots = slotsOf(task);
       if (slots.length === 0 || machines.isOver(sandbox)) return;
-      const { guest } = machines.of(sandbox);
-      for (const { slot, address } of slots) {
-        if (address !== "") {
-          // A guest that does not let it go loses it all the same.
-          await guest.closeDrive(address).catch((error) => {
-            log.warn({ sandbox: sandbox.id, task: task.id, address, err: errorText(error) }, "a drive is not let go");
-          });
-        }
-        await hypervisor.detachDrive(machineFolder(sandbox), slot);
+      const addresses = slots.map(({ address }) => address).filter((address) => address !== "");
+      try {
+        const { guest } = machines.of(sandbox);
+        for (const address of addresses) await guest.closeDrive(address);
+      } catch (error) {
+        log.warn({ sandbox: sandbox.id, task: task.id, err: errorText(error) }, "a machine does not let go of drives");
       }
+      for (const { slot } of slots) await hypervisor.detachDrive(machineFolder(sandbox), slot);
       task.note({ engine: { ...task.record.engine, drives: [] } });
     },
   };
