@@ -2,6 +2,7 @@ import * as grpc from "@grpc/grpc-js";
 import type { runtime } from "@kuasar/proto/cri";
 import { ImageService, RuntimeService } from "@kuasar/proto/cri-definitions";
 import { grpcService, type UnaryStub, unaryStub } from "@kuasar/proto/grpc";
+import { patience } from "./wait-until.ts";
 
 /** The Container Runtime Interface, runtime.v1 of api.proto (k8s.io/cri-api), over one connection that stays. */
 export interface CriClient {
@@ -15,7 +16,7 @@ export interface CriClient {
 }
 
 export interface CriClientOptions {
-  /** A call that takes longer fails with DEADLINE_EXCEEDED. Default: two minutes, as the kubelet's. */
+  /** A call that takes longer fails with DEADLINE_EXCEEDED. Default: two minutes, as the kubelet's, and more on slow machines. */
   readonly callTimeoutMs?: number;
 }
 
@@ -27,7 +28,7 @@ export function connectCri(socket: string, options: CriClientOptions = {}): CriC
     "grpc.initial_reconnect_backoff_ms": 20,
     "grpc.max_reconnect_backoff_ms": 200,
   });
-  const callTimeoutMs = options.callTimeoutMs ?? 120_000;
+  const callTimeoutMs = options.callTimeoutMs ?? 120_000 * patience;
   const call = (path: string, request: Uint8Array) =>
     new Promise<Uint8Array>((resolve, reject) => {
       const deadline = Date.now() + callTimeoutMs;

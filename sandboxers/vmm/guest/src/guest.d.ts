@@ -19,6 +19,8 @@ declare module "guest" {
   export function removePath(path: string): void;
   export function setClock(seconds: number, nanoseconds: number): void;
   export function listenVsock(port: number): number;
+  /** A connection of the host's root; -1 when none waits. Others are closed. */
+  export function acceptVsock(listener: number): number;
   /** Of the processor's time stamp counter; 0 where there is none. */
   export function measureTscKhz(): number;
   /** Of open files and processes, for containers whose spec has no limits of its own. */
