@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { runtime } from "@kuasar/proto/cri";
 import type { CriClient } from "./cri-client.ts";
 import { busyboxReference } from "./images.ts";
+import { patience } from "./wait-until.ts";
 
 const { NamespaceMode } = runtime.v1;
 
@@ -134,7 +135,7 @@ export class Pod {
   }
 
   async exec(containerId: string, ...cmd: string[]): Promise<ExecResult> {
-    const { stdout, stderr, exitCode } = await this.cri.runtime.execSync({ containerId, cmd, timeout: 60 });
+    const { stdout, stderr, exitCode } = await this.cri.runtime.execSync({ containerId, cmd, timeout: 60 * patience });
     return { stdout: text(stdout), stderr: text(stderr), exitCode };
   }
 

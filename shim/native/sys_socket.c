@@ -2,9 +2,12 @@
 #include "sys.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+
+#include <linux/vm_sockets.h>
 
 static int unix_address(JSContext *ctx, const char *path, size_t length, struct sockaddr_un *address, socklen_t *size) {
     memset(address, 0, sizeof *address);
@@ -132,6 +135,39 @@ SYS_FUNCTION(receive_fd) {
     return JS_NewInt32(ctx, received);
 }
 
+// connectVsock(cid, port): a non-blocking connection to a virtual machine, which may not be made yet: socketError tells
+// when it can be written to. From a port that only root can have, by which the other side knows who comes.
+#define LAST_RESERVED_PORT 1023
+#define RESERVED_FROM 512
+SYS_FUNCTION(connect_vsock) {
+    int64_t cid, port;
+    if (JS_ToInt64(ctx, &cid, argv[0]) || JS_ToInt64(ctx, &port, argv[1])) return JS_EXCEPTION;
+    int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return sys_throw(ctx, "socket", "vsock");
+    struct sockaddr_vm own = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY};
+    int failed = -1;
+    for (own.svm_port = LAST_RESERVED_PORT; failed && own.svm_port >= RESERVED_FROM; own.svm_port--) {
+        failed = bind(fd, (struct sockaddr *)&own, sizeof own);
+        if (failed && errno != EADDRINUSE) break;
+    }
+    struct sockaddr_vm other = {.svm_family = AF_VSOCK, .svm_cid = (unsigned)cid, .svm_port = (unsigned)port};
+    if (failed || (connect(fd, (struct sockaddr *)&other, sizeof other) && errno != EINPROGRESS)) {
+        JSValue error = sys_throw(ctx, failed ? "bind" : "connect", "vsock");
+        close(fd);
+        return error;
+    }
+    return JS_NewInt32(ctx, fd);
+}
+
+// socketError(fd): what a connection that was being made has come to; 0 for a success.
+SYS_FUNCTION(socket_error) {
+    SYS_INT(fd, 0);
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size)) return sys_throw(ctx, "getsockopt", "SO_ERROR");
+    return JS_NewInt32(ctx, error);
+}
+
 const JSCFunctionListEntry sys_socket_functions[] = {
     JS_CFUNC_DEF("listen", 2, sys_listen),
     JS_CFUNC_DEF("accept", 1, sys_accept),
@@ -139,5 +175,7 @@ const JSCFunctionListEntry sys_socket_functions[] = {
     JS_CFUNC_DEF("probe", 1, sys_probe),
     JS_CFUNC_DEF("peerUid", 1, peer_uid),
     JS_CFUNC_DEF("receiveFd", 1, receive_fd),
+    JS_CFUNC_DEF("connectVsock", 2, connect_vsock),
+    JS_CFUNC_DEF("socketError", 1, socket_error),
 };
 const int sys_socket_count = sizeof sys_socket_functions / sizeof *sys_socket_functions;

@@ -52,6 +52,7 @@ export function createBareBoot({ hypervisor, config, kernel, busybox }: BareBoot
     kernelParameters: ["rdinit=/init"],
     vcpus: config.vcpus,
     memoryMiB: config.memory_in_mb,
+    largest: { vcpus: config.vcpus, memoryMiB: config.memory_in_mb },
     interfaces: [],
     shares: [],
   });

@@ -63,7 +63,8 @@ export const variant: Variant = {
   systemdCgroup: oneOf("KUASAR_TEST_CGROUPS", "cgroupfs", "systemd") === "systemd",
 };
 
-function oneOf<T extends string>(name: string, usual: T, other: T): T {
+/** A choice that the environment makes. */
+export function oneOf<T extends string>(name: string, usual: T, other: T): T {
   const value = process.env[name] || usual;
   if (value !== usual && value !== other) throw new Error(`${name}: expected ${usual} or ${other}, got ${value}`);
   return value as T;

@@ -1,8 +1,24 @@
 import { join } from "node:path";
 import { writeGuestImage } from "@kuasar/install/guest-image";
 import { cacheDirectory, vmmParts } from "@kuasar/install/parts";
+import { patience } from "@kuasar/install/wait-until";
 import { guestImageIn } from "@kuasar/vmm-sandboxer/machine/guest-image";
-import { type RuntimeCase, runtimeCases } from "./runtime-case.ts";
+import type { TomlTable } from "smol-toml";
+import { oneOf, type RuntimeCase, runtimeCases } from "./runtime-case.ts";
+
+/** Of every virtual machine of the tests. */
+export interface VmVariant {
+  /** Whether it is an error if machines are not run by KVM. */
+  readonly kvm: boolean;
+  /** Whether the channel to the guest is the kernel's vsock. */
+  readonly vsock: boolean;
+}
+
+/** KUASAR_TEST_ACCELERATOR=kvm, KUASAR_TEST_CHANNEL=vsock */
+export const vmVariant: VmVariant = {
+  kvm: oneOf("KUASAR_TEST_ACCELERATOR", "auto", "kvm") === "kvm",
+  vsock: oneOf("KUASAR_TEST_CHANNEL", "virtio", "vsock") === "vsock",
+};
 
 /** The ways that containerd comes to the shim, with the vmm sandboxer behind it. */
 export const vmCases: readonly RuntimeCase[] = runtimeCases
@@ -22,5 +38,22 @@ async function machineConfig(keys: object = {}) {
   const { kernel } = await vmmParts();
   const output = join(cacheDirectory(), "guest-image");
   await writeGuestImage({ output, kernel: kernel.image, modules: kernel.modules, ociRuntime: "crun" });
-  return { hypervisor: { ...guestImageIn(output), ...keys } };
+  return {
+    hypervisor: {
+      ...guestImageIn(output),
+      accelerator: vmVariant.kvm ? "kvm" : "auto",
+      use_vsock: vmVariant.vsock,
+      boot_timeout_in_ms: 60_000 * patience,
+      ...keys,
+    },
+  };
+}
+
+/** The same with other keys in the config's table of the hypervisor. */
+export function withHypervisor(runtimeCase: RuntimeCase, keys: TomlTable): RuntimeCase {
+  const config = async () => {
+    const { hypervisor, ...rest } = (await runtimeCase.config?.()) ?? {};
+    return { ...rest, hypervisor: { ...(hypervisor as TomlTable | undefined), ...keys } };
+  };
+  return { ...runtimeCase, config };
 }

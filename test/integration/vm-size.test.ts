@@ -1,13 +1,13 @@
-import { rmSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { request } from "node:http";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Pod } from "@kuasar/install/pod";
 import { assert } from "chai";
 import { exitCodeOf } from "./container-end.ts";
 import { useLab } from "./lab.ts";
-import { vmCases } from "./vm-case.ts";
+import { vmCases, vmVariant, withHypervisor } from "./vm-case.ts";
 
 const MEBIBYTE = 1024 * 1024;
 /** The config's own, which a machine has beside what its pod asks for (sandboxers/vmm/src/config.ts). */
@@ -21,6 +21,8 @@ for (const runtimeCase of vmCases) {
     const metrics = join(tmpdir(), `kuasar-metrics-${process.pid}.sock`);
     const lab = useLab(runtimeCase, {}, {}, { sandboxerArgs: ["--metrics-address", metrics] });
     const cri = () => lab().containerd.cri.runtime;
+    const resize = (containerId: string, limitMiB: number) =>
+      cri().updateContainerResources({ containerId, linux: { memoryLimitInBytes: limitMiB * MEBIBYTE } });
 
     afterEach(() => lab().assertNothingLeft());
     after(() => rmSync(metrics, { force: true }));
@@ -47,10 +49,15 @@ for (const runtimeCase of vmCases) {
       assert.include(said, `kuasar_machine_memory_bytes{${labels}} ${(BASE_MIB + POD_MIB) * MEBIBYTE}\n`);
       assert.include(said, "kuasar_machine_boot_seconds_count 1\n");
 
+      // A machine of QEMU's type microvm stays as it is, and what it cannot give is not answered as if it were there.
+      const beyond = resize(containerId, 1024);
+      assert.match(await refusal(beyond), /limit of .*1024 MiB is beyond its virtual machine.* microvm/);
+      await resize(containerId, 96);
+
       const { stats: container } = await cri().containerStats({ containerId });
       assert.isAbove(container?.cpu?.usageCoreNanoSeconds?.value ?? 0, 0);
       assert.isAbove(container?.memory?.workingSetBytes?.value ?? 0, 0);
-      assert.isAtMost(container?.memory?.availableBytes?.value ?? 0, 64 * MEBIBYTE);
+      assert.isAtMost(container?.memory?.availableBytes?.value ?? 0, 96 * MEBIBYTE);
       const { stats } = await cri().podSandboxStats({ podSandboxId: pod.id });
       // What the host gives the machine: its kernel has been read, and has run.
       assert.isAbove(stats?.linux?.cpu?.usageCoreNanoSeconds?.value ?? 0, 1e8);
@@ -66,7 +73,8 @@ for (const runtimeCase of vmCases) {
         const { machine } = JSON.parse(info?.info ?? "{}") as { machine?: Record<string, unknown> };
         assert.include(machine, { hypervisor: "qemu", vcpus, memoryMiB: BASE_MIB + POD_MIB });
         assert.equal(machine?.kernel, (await pod.exec(containerId, "uname", "-r")).stdout.trim());
-        assert.match(String(machine?.accelerator), /^(KVM|emulated \(TCG\): .+)$/);
+        assert.match(String(machine?.accelerator), vmVariant.kvm ? /^KVM$/ : /^(KVM|emulated \(TCG\): .+)$/);
+        assert.equal(machine?.channel, vmVariant.vsock ? "vsock:1024" : "virtio:kuasar");
       }
       await pod.remove();
     });
@@ -111,6 +119,54 @@ for (const runtimeCase of vmCases) {
       assert.equal((await pod.containerStatus(id)).exitCode, 137);
       await pod.remove();
     }
+  });
+}
+
+const [inDefaultMode] = vmCases;
+if (inDefaultMode) {
+  const q35 = { machine_type: "q35", default_max_memory_in_mb: 1024 };
+  const runtimeCase = withHypervisor(inDefaultMode, q35);
+  describe("A pod in a virtual machine of type q35", function () {
+    this.timeout(240_000);
+    const lab = useLab(runtimeCase);
+    const cri = () => lab().containerd.cri.runtime;
+
+    afterEach(() => lab().assertNothingLeft());
+
+    it("grows with the limits of its containers, up to the bound, and what it is given works", async () => {
+      const volume = join(lab().directory, "volume");
+      mkdirSync(volume);
+      const pod = await lab().runPod({ network: "cni" });
+      const containerId = await pod.start({
+        memoryLimitBytes: 200 * MEBIBYTE,
+        configure: (config) => {
+          config.mounts = [{ hostPath: volume, containerPath: "/volume" }];
+          config.linux.resources.cpuPeriod = 100_000;
+          config.linux.resources.cpuQuota = 100_000;
+        },
+      });
+      const size = async () => (await pod.exec(containerId, ...SIZE)).stdout.split("\n").map(Number);
+      const [vcpus = 0, memoryKb = 0] = await size();
+      assert.equal(vcpus, Math.min(2, Math.max(1, availableParallelism())));
+      // In blocks of 128 MiB; the kernel keeps some of the first 256 for itself.
+      assert.isAbove(memoryKb, (BASE_MIB + 200) * 1024);
+      const resize = (limitMiB: number) =>
+        cri().updateContainerResources({ containerId, linux: { memoryLimitInBytes: limitMiB * MEBIBYTE } });
+      for (const limitMiB of [300, 450, 600]) {
+        await resize(limitMiB);
+        const [, nowKb = 0] = await size();
+        assert.isAbove(nowKb, (BASE_MIB - 100 + limitMiB) * 1024);
+      }
+      const { stats } = await cri().containerStats({ containerId });
+      const { availableBytes, workingSetBytes } = stats?.memory ?? {};
+      assert.equal((availableBytes?.value ?? 0) + (workingSetBytes?.value ?? 0), 600 * MEBIBYTE);
+      assert.match(await refusal(resize(2048)), /beyond its virtual machine, which has .*; it can have .* at most/);
+      // More than the machine was booted with, in memory and through the file server of its share.
+      const written = await pod.exec(containerId, "dd", "if=/dev/zero", "of=/volume/written", "bs=400M", "count=1");
+      assert.equal(written.exitCode, 0, written.stderr);
+      assert.isTrue(readFileSync(join(volume, "written")).equals(Buffer.alloc(400 * MEBIBYTE)));
+      await pod.remove();
+    });
   });
 }
 

@@ -43,6 +43,7 @@ const packages = [
   "git",
   // Virtual machines in this one.
   "qemu-system-x86",
+  "lz4",
   "iputils-ping",
 ];
 

@@ -3,7 +3,13 @@ import { join } from "node:path";
 import { hierarchies } from "@kuasar/framework/cgroup/hierarchies";
 import { createPodCgroup } from "@kuasar/framework/cgroup/pod-cgroup";
 import { removeCgroup } from "@kuasar/framework/cgroup/remove-cgroup";
-import { errorText, failedPrecondition, invalidArgument } from "@kuasar/framework/error/sandbox-error";
+import {
+  ErrorCode,
+  errorText,
+  failedPrecondition,
+  invalidArgument,
+  isCode,
+} from "@kuasar/framework/error/sandbox-error";
 import type { Logger } from "@kuasar/framework/log/logger";
 import { readSpec } from "@kuasar/framework/oci/read-spec";
 import type { OciSpec } from "@kuasar/framework/oci/spec";
@@ -30,6 +36,7 @@ import { createWholeMachine } from "./machine/whole-machine.ts";
 import { leavePodNetwork } from "./network/leave-pod-network.ts";
 import { forwardSocket, servePortForward } from "./network/port-forward.ts";
 import { closeShare, openShare } from "./share/share-folder.ts";
+import { createMachineGrowth } from "./size/machine-growth.ts";
 import { largestSize, machineSize } from "./size/machine-size.ts";
 import { NO_SIZE, podSize, type Size } from "./size/pod-size.ts";
 import { createContainerStorage } from "./storage/container-storage.ts";
@@ -37,9 +44,11 @@ import { createPodDrives } from "./storage/pod-drives.ts";
 import { createStorageFolders } from "./storage/storage-folders.ts";
 import { createVmmTasks } from "./task/vmm-tasks.ts";
 
-const MB = 1024 * 1024;
+const MEBIBYTE = 1024 * 1024;
 /** For the answer to reach a caller who has set a deadline. */
 const ANSWER_MS = 1_000;
+/** Of a machine that would have been given what another one has. */
+const BOOT_ATTEMPTS = 3;
 
 /** What of a pod's request its machine is made from. */
 interface PodPlan {
@@ -58,20 +67,21 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
   const metrics = createMachineMetrics();
   const largest = largestSize(config);
   const folders = createStorageFolders(config.storage_path, dir);
-  const images = createSealedFiles(folders.images, config.rootfs_images_mb * MB, log);
+  const images = createSealedFiles(folders.images, config.rootfs_images_mb * MEBIBYTE, log);
   const storage = createContainerStorage({
     machines,
     drives: createPodDrives(hypervisor, machines, log),
     folders,
     images,
     rootfs: config.rootfs === "Block" ? "Block" : "VirtioFS",
-    writableBytes: config.rootfs_writable_mb * MB,
+    writableBytes: config.rootfs_writable_mb * MEBIBYTE,
     log,
   });
   /** Starts that are under way. */
   const starts = new Map<Sandbox, AbortController>();
   /** Those whose end was asked for. */
   const stopped = new WeakSet<Sandbox>();
+  const growth = createMachineGrowth(config, hypervisor, (sandbox) => planOf(sandbox).size);
 
   async function boot(sandbox: Sandbox, plan: PodPlan, timeoutMs: number, signal: AbortSignal): Promise<number> {
     const cgroupProcs = plan.cgroup === "" ? [] : createPodCgroup(hierarchies(), plan.cgroup, undefined);
@@ -88,6 +98,7 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
       sysctls: plan.sysctls,
       cgroupProcs,
       size,
+      largest,
     };
     const limit = timeoutMs === 0 ? Number.POSITIVE_INFINITY : Math.max(timeoutMs - ANSWER_MS, timeoutMs / 2);
     const facts = { hypervisor: hypervisor.name, accelerator: emulated || "KVM", emulated: emulated !== "", ...size };
@@ -101,11 +112,13 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
       ({ agent, pid, channel }) => {
         began = performance.now();
         remember(sandbox, { agent: { ...agent }, machinePid: pid });
-        noteMachineFacts(sandbox, { ...facts, channel, kernel: "" });
+        noteMachineFacts(sandbox, { ...facts, channel, kernel: "", kernelBytes: 0 });
       },
     );
     metrics.booted((performance.now() - began) / 1000);
-    noteMachineFacts(sandbox, { ...facts, channel: machine.channel, kernel: machine.kernel });
+    const { channel, kernel } = machine;
+    const kernelBytes = Math.max(0, size.memoryMiB * MEBIBYTE - machine.memoryBytes);
+    noteMachineFacts(sandbox, { ...facts, channel, kernel, kernelBytes });
     if (machine.leftOut.length > 0) {
       log.warn({ sandbox: sandbox.id, leftOut: machine.leftOut }, "a machine does not have all of its pod's network");
     }
@@ -128,10 +141,10 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
     processKey: HYPERVISOR_KEY,
     holdsTasks: true,
     platform: goPlatform(),
-    whole: createWholeMachine({ hypervisor, machines, cgroupOf: (sandbox) => planOf(sandbox).cgroup, log }),
+    whole: createWholeMachine({ hypervisor, machines, growth, cgroupOf: (sandbox) => planOf(sandbox).cgroup, log }),
     metrics: metrics.all,
     execInMachine: createMachineExec(config, machines),
-    tasks: createVmmTasks(machines, storage, log),
+    tasks: createVmmTasks(machines, storage, growth, log),
 
     tidy() {
       images.tidy();
@@ -159,13 +172,20 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
       const start = new AbortController();
       starts.set(sandbox, start);
       try {
-        return await boot(sandbox, planOf(sandbox), timeoutMs, start.signal);
-      } catch (error) {
-        log.warn({ sandbox: sandbox.id, err: errorText(error) }, "a machine did not start");
-        await undoStart(sandbox).catch((left: unknown) =>
-          log.warn({ sandbox: sandbox.id, err: errorText(left) }, "something is left of a machine that did not start"),
-        );
-        throw error;
+        for (let attempt = 1; ; attempt++) {
+          try {
+            return await boot(sandbox, planOf(sandbox), timeoutMs, start.signal);
+          } catch (error) {
+            log.warn({ sandbox: sandbox.id, err: errorText(error) }, "a machine did not start");
+            await undoStart(sandbox).catch((left: unknown) =>
+              log.warn(
+                { sandbox: sandbox.id, err: errorText(left) },
+                "something is left of a machine that did not start",
+              ),
+            );
+            if (!isCode(error, ErrorCode.ABORTED) || attempt === BOOT_ATTEMPTS) throw error;
+          }
+        }
       } finally {
         starts.delete(sandbox);
       }

@@ -6,6 +6,7 @@ import { mountAll, unmountAll } from "./mount.ts";
 import type { Process, ProcessTable } from "./process-table.ts";
 import { runCommand } from "./run.ts";
 import { continueProcess, spawnProcess } from "./spawn.ts";
+import { createVsockBridges } from "./vsock-bridge.ts";
 
 /**
  * Serves kuasar.monitor.v1.Monitor (proto/src/kuasar/monitor/v1/monitor.proto) over the table's processes.
@@ -17,6 +18,7 @@ export function registerMonitor(
   onOom: (id: string, kills: number) => void = () => {},
 ): void {
   const fifos = createHeldFifos();
+  const bridges = createVsockBridges();
   server.register(MonitorService, {
     spawn: async (request) => ({ pid: await spawnProcess(table, requireKey(request)) }),
     continue: async ({ key }) => {
@@ -70,8 +72,13 @@ export function registerMonitor(
       forwardConnections(table, request);
       return {};
     },
+    serveVsock: (request) => {
+      bridges.serve(requireKey(request).key, request.path, request.cid);
+      return {};
+    },
     release: ({ key }) => {
       table.release(key);
+      bridges.release(key);
       fifos.release(key);
       return {};
     },

@@ -98,6 +98,10 @@ declare module "sys" {
   export function probe(path: string): void;
   export function peerUid(fd: number): number;
   export function receiveFd(fd: number): number;
+  /** To a virtual machine, from a port that only root can have. It may not be made yet: see socketError. */
+  export function connectVsock(cid: number, port: number): number;
+  /** Once a connection that is being made can be written to: 0, or the number of the error that it has failed with. */
+  export function socketError(fd: number): number;
 
   // Other network namespaces
   /**

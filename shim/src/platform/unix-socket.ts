@@ -12,6 +12,11 @@ const io: DescriptorIo = {
   unwatch,
 };
 
+/** Takes the descriptor over. */
+export function openTransport(fd: number): Transport {
+  return descriptorTransport(fd, io);
+}
+
 /** Connects to a unix socket; throws a SysError (ENOENT, ECONNREFUSED) when nobody serves it. */
 export function connect(path: string): Transport {
   return descriptorTransport(sys.connect(path), io);

@@ -120,6 +120,8 @@ export function createMonitorCalls(link: MonitorLink): Monitor {
     resize: (key, width, height) => call("Resize", wire.ResizeRequest, { key, width, height }, empty, CALL_TIMEOUT_MS),
     closeStdin: (key) => call("CloseStdin", wire.CloseStdinRequest, { key }, empty, CALL_TIMEOUT_MS),
     hold: (key, fifos) => call("Hold", wire.HoldRequest, { key, fifos }, empty, CALL_TIMEOUT_MS),
+    serveVsock: (key, path, cid) =>
+      call("ServeVsock", wire.ServeVsockRequest, { key, path, cid }, empty, CALL_TIMEOUT_MS),
     release: (key) => call("Release", wire.ReleaseRequest, { key }, empty, CALL_TIMEOUT_MS),
     forward: (key, network, socket) =>
       call("Forward", wire.ForwardRequest, { key, network, socket }, empty, CALL_TIMEOUT_MS),

@@ -38,6 +38,8 @@ export interface Monitor {
   closeStdin(key: string): Promise<void>;
   /** Keeps FIFOs open, both ends, until the key is released. */
   hold(key: string, fifos: readonly string[]): Promise<void>;
+  /** Serves the vsock ports of the virtual machine `cid` on a unix socket, as hybrid vsock, until the key is released. */
+  serveVsock(key: string, path: string, cid: number): Promise<void>;
   release(key: string): Promise<void>;
   /**
    * Processes of a container that have been killed for lack of memory, in all, where the monitor cannot see that. Without

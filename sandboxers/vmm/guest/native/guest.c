@@ -168,6 +168,24 @@ SYS_FUNCTION(listen_vsock) {
     return JS_NewInt32(ctx, fd);
 }
 
+// net/vmw_vsock/af_vsock.c: ports that take CAP_NET_BIND_SERVICE.
+#define LAST_RESERVED_PORT 1023
+
+// acceptVsock(listener): a non-blocking connection of the host's root, or -1 when none waits. A process in the guest has
+// another context id, and one of the host's that is not root another port (LAST_RESERVED_PORT): their connections are closed.
+SYS_FUNCTION(accept_vsock) {
+    SYS_INT(listener, 0);
+    for (;;) {
+        struct sockaddr_vm peer;
+        socklen_t size = sizeof peer;
+        int fd = accept4(listener, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0 && (errno == ECONNABORTED || errno == EINTR)) continue;
+        if (fd < 0) return errno == EAGAIN ? JS_NewInt32(ctx, -1) : sys_throw(ctx, "accept", "vsock");
+        if (peer.svm_cid == VMADDR_CID_HOST && peer.svm_port <= LAST_RESERVED_PORT) return JS_NewInt32(ctx, fd);
+        close(fd);
+    }
+}
+
 // measureTscKhz(): of the processor's time stamp counter, in 1,000 counts a second; 0 where there is none.
 SYS_FUNCTION(measure_tsc_khz) {
 #ifdef __x86_64__
@@ -238,7 +256,8 @@ static const JSCFunctionListEntry functions[] = {
     JS_CFUNC_DEF("link", 2, make_link),         JS_CFUNC_DEF("removePath", 1, remove_path),
     JS_CFUNC_DEF("setClock", 2, set_clock),     JS_CFUNC_DEF("raiseLimits", 0, raise_limits),
     JS_CFUNC_DEF("holdPidNamespace", 0, hold_pid_namespace),
-    JS_CFUNC_DEF("listenVsock", 1, listen_vsock), JS_CFUNC_DEF("powerOff", 0, power_off),
+    JS_CFUNC_DEF("listenVsock", 1, listen_vsock), JS_CFUNC_DEF("acceptVsock", 1, accept_vsock),
+    JS_CFUNC_DEF("powerOff", 0, power_off),
     JS_CFUNC_DEF("measureTscKhz", 0, measure_tsc_khz),
     JS_CFUNC_DEF("connectLocal", 2, connect_local), JS_CFUNC_DEF("socketError", 1, socket_error),
 };

@@ -6,8 +6,8 @@ import type { Server, Transport } from "ttrpc-ts";
 import { openTransport, serveVsock } from "./transports.ts";
 
 /**
- * Said first on each connection, before any frame. A virtio port is one stream that a host's process may leave in mid
- * frame and another take up: neither end believes in a connection until these bytes have come.
+ * Said first on each connection by a virtio port, before any frame. Such a port is one stream that a host's process may
+ * leave in mid frame and another take up: neither end believes in a connection until these bytes have come.
  */
 export const GREETING = "KUASAR-GUEST-1\n";
 
@@ -20,7 +20,7 @@ export async function serveChannel(server: Server, channel: string): Promise<nev
     transport.write(new Uint8Array(sys.encodeUtf8(GREETING)));
     server.serve(transport);
   };
-  if (kind === "vsock") return serveVsock(listenVsock(Number(name)), greeted);
+  if (kind === "vsock") return serveVsock(listenVsock(Number(name)), (transport) => server.serve(transport));
   if (kind !== "virtio") throw new Error(`kuasar.channel: expected virtio:NAME or vsock:PORT, got ${channel}`);
   const device = await findPort(name);
   for (;;) {

@@ -23,6 +23,8 @@ declare module "guest" {
   /** The number of the error that a connection under way has failed with; 0 for none. */
   export function socketError(fd: number): number;
   export function listenVsock(port: number): number;
+  /** A connection of the host's root; -1 when none waits. Others are closed. */
+  export function acceptVsock(listener: number): number;
   /** Of the processor's time stamp counter; 0 where there is none. */
   export function measureTscKhz(): number;
   /** Of open files and processes, for containers whose spec has no limits of its own. */

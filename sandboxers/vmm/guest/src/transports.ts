@@ -1,5 +1,5 @@
 import { unwatch, watch } from "@kuasar/shim/platform/loop";
-import { readAll } from "guest";
+import { acceptVsock, readAll } from "guest";
 import * as sys from "sys";
 import type { Transport } from "ttrpc-ts";
 import { type DescriptorIo, descriptorTransport } from "ttrpc-ts/quickjs";
@@ -26,7 +26,7 @@ export function openTransport(fd: number, onClosed: () => void): Transport {
 
 export function serveVsock(listener: number, onConnection: (transport: Transport) => void): Promise<never> {
   watch(listener, sys.EPOLLIN, () => {
-    for (let fd = sys.accept(listener); fd >= 0; fd = sys.accept(listener)) onConnection(descriptorTransport(fd, io));
+    for (let fd = acceptVsock(listener); fd >= 0; fd = acceptVsock(listener)) onConnection(descriptorTransport(fd, io));
   });
   return new Promise(() => {});
 }

@@ -1,3 +1,5 @@
+import type { Size } from "../size/pod-size.ts";
+
 /** What a machine is made of, in the words of no hypervisor in particular. Paths are the host's. */
 export interface MachinePlan {
   /** For the hypervisor's own titles; the sandbox's id. */
@@ -9,6 +11,8 @@ export interface MachinePlan {
   readonly kernelParameters: readonly string[];
   readonly vcpus: number;
   readonly memoryMiB: number;
+  /** What it may grow to, where it can. */
+  readonly largest: Size;
   readonly interfaces: readonly TapInterface[];
   /** Folders that the guest mounts by their tags. */
   readonly shares: readonly SharedFolder[];
@@ -41,13 +45,23 @@ export interface Launch {
   /** What the guest is told on its kernel's command line of the channel to the host: `virtio:NAME`, `vsock:PORT`. */
   readonly channel: string;
   readonly agent: AgentAddress;
+  /** Where the hypervisor leaves it to others to serve a machine's vsock at the agent's path. */
+  readonly vsock?: VsockDevice;
+}
+
+/** The kernel's own (vhost), vsock(7). */
+export interface VsockDevice {
+  readonly cid: number;
+  /** What the hypervisor says last where the context id is another machine's: the next launch has another one. */
+  readonly takenText: string;
 }
 
 /** Where the host finds vmm-task. */
-export interface AgentAddress {
-  readonly kind: "unix";
-  readonly path: string;
-}
+export type AgentAddress =
+  /** A stream with a greeting, one at a time: a virtio port's. */
+  | { readonly kind: "unix"; readonly path: string }
+  /** `CONNECT port`, answered by `OK`, any number of times. */
+  | { readonly kind: "hybrid-vsock"; readonly path: string; readonly port: number };
 
 /** What a hypervisor can do beyond starting a machine; whoever wants to know asks here. */
 export interface Capabilities {
@@ -57,6 +71,10 @@ export interface Capabilities {
   readonly drives: number;
   /** Machines stand still and go on. */
   readonly pause: boolean;
+  /** Processors and memory can be added to a machine that runs; "" if so, else why not. */
+  readonly fixedSize: string;
+  /** Memory is added in multiples of this. */
+  readonly memoryBlockMiB: number;
   /** Why machines are slow here; "" where the hardware helps. */
   readonly emulated: string;
 }
@@ -76,4 +94,6 @@ export interface Hypervisor {
   attachDrive(directory: string, slot: number, drive: Drive): Promise<string>;
   /** Takes a drive away, whatever the guest says. Harmless if the slot is free. */
   detachDrive(directory: string, slot: number): Promise<void>;
+  /** Adds what a machine lacks of a size, and answers with what it has then. May be called again after any failure. */
+  grow(directory: string, size: Size): Promise<Size>;
 }

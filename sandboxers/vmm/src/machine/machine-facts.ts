@@ -14,6 +14,8 @@ export interface MachineFacts {
   readonly channel: string;
   /** The guest's, as it says; "" before it has come up. */
   readonly kernel: string;
+  /** What of its memory the guest's kernel kept for itself when it booted, by its own account. */
+  readonly kernelBytes: number;
 }
 
 /** Undefined for a sandbox whose machine has not been started. */

@@ -1,4 +1,5 @@
 import { mkdirSync } from "node:fs";
+import { ErrorCode, SandboxError } from "@kuasar/framework/error/sandbox-error";
 import type { Monitor } from "@kuasar/framework/monitor/monitor";
 import type { VmmConfig } from "../config.ts";
 import { type ConfigureRequest, connectGuest, type Guest } from "../guest/guest.ts";
@@ -10,7 +11,7 @@ import { GUEST_SHARE, SHARE_TAG } from "../task/guest-spec.ts";
 import { awaitBoot, type BootLimits, notWanted } from "./await-boot.ts";
 import { HYPERVISOR_NAMESPACES, hypervisorRights } from "./few-rights.ts";
 import { requireFile } from "./guest-image.ts";
-import { printableLines } from "./last-lines.ts";
+import { printableLines, tail } from "./last-lines.ts";
 import { HYPERVISOR_KEY } from "./machine-end.ts";
 import { shareSocket } from "./machine-folder.ts";
 import { consoleLog, hypervisorLog, KEPT_BYTES, virtiofsdLog } from "./post-mortem.ts";
@@ -30,6 +31,7 @@ export interface MachineRequest {
   readonly sysctls: Readonly<Record<string, string>>;
   readonly cgroupProcs: readonly string[];
   readonly size: Size;
+  readonly largest: Size;
 }
 
 export interface StartedMachine {
@@ -42,11 +44,13 @@ export interface StartedMachine {
   readonly kernel: string;
   /** What of the pod's network the machine does not get. */
   readonly leftOut: readonly string[];
+  /** Of the machine's memory, what its kernel has not kept for itself. As the guest says. */
+  readonly memoryBytes: number;
 }
 
 /**
  * Boots a machine and makes it the pod's. `started` is told of the process before anybody waits for the guest. What it
- * leaves when it fails is the caller's to undo.
+ * leaves when it fails is the caller's to undo. ABORTED where another attempt may do.
  */
 export async function startMachine(
   monitor: Monitor,
@@ -54,7 +58,7 @@ export async function startMachine(
   config: VmmConfig,
   request: MachineRequest,
   limits: BootLimits,
-  started: (machine: Omit<StartedMachine, "guest" | "kernel" | "leftOut">) => void,
+  started: (machine: Pick<StartedMachine, "pid" | "agent" | "channel">) => void,
 ): Promise<StartedMachine> {
   const { directory, share, netns, cgroupProcs } = request;
   hypervisor.capabilities();
@@ -81,6 +85,7 @@ export async function startMachine(
     initrd: requireFile(config.initrd_path, "initrd_path"),
     kernelParameters: config.kernel_params.split(" ").filter((word) => word !== ""),
     ...request.size,
+    largest: request.largest,
     interfaces: network.taps,
     shares: [{ tag: SHARE_TAG, socket }],
   });
@@ -111,7 +116,8 @@ export async function startMachine(
     emptyRoot: false,
     parentDeathSignal: 9,
   });
-  const { agent, channel } = launch;
+  const { agent, channel, vsock } = launch;
+  if (vsock) await monitor.serveVsock(HYPERVISOR_KEY, agent.path, vsock.cid);
   started({ pid, agent, channel });
   const guest = connectGuest(launch.agent);
   const setUp: ConfigureRequest = {
@@ -126,10 +132,14 @@ export async function startMachine(
   try {
     // Longer than it is waited for: then it is told that the machine is late, and what was last heard of it.
     const ready = guest.configure(setUp, limits.timeoutMs + LATE_MS);
-    const { kernel } = await awaitBoot(monitor, ready, limits, directory);
-    return { pid, agent, channel, guest, kernel: printableLines(kernel)[0] ?? "", leftOut: network.leftOut };
+    const booted = await awaitBoot(monitor, ready, limits, directory);
+    const kernel = printableLines(booted.kernel)[0] ?? "";
+    return { pid, agent, channel, guest, kernel, memoryBytes: booted.memoryBytes, leftOut: network.leftOut };
   } catch (error) {
     guest.close();
+    if (vsock && (await tail(hypervisorLog(directory))).includes(vsock.takenText)) {
+      throw new SandboxError(ErrorCode.ABORTED, `the vsock context id ${vsock.cid} is another machine's`);
+    }
     throw error;
   }
 }

@@ -11,6 +11,14 @@ export interface Size {
 /** Where nothing is limited. */
 export const NO_SIZE: Size = { vcpus: 0, memoryMiB: 0 };
 
+export const sum = (sizes: readonly Size[]): Size =>
+  sizes.reduce((a, b) => ({ vcpus: a.vcpus + b.vcpus, memoryMiB: a.memoryMiB + b.memoryMiB }), NO_SIZE);
+
+export const larger = (a: Size, b: Size): Size => ({
+  vcpus: Math.max(a.vcpus, b.vcpus),
+  memoryMiB: Math.max(a.memoryMiB, b.memoryMiB),
+});
+
 const MEBIBYTE = 1024 * 1024;
 
 /** containerd's, of a pause container's spec. Contract: `pkg/cri/annotations/annotations.go` of containerd 1.7. */

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { inBlocks } from "./machine-growth.ts";
 import { machineSize } from "./machine-size.ts";
 import { limitsOf, podSize } from "./pod-size.ts";
 
@@ -58,5 +59,13 @@ describe("A machine", () => {
 
   it("has no more than the bounds", () => {
     expect(machineSize(config, { vcpus: 64, memoryMiB: 4096 }, largest)).to.deep.equal(largest);
+  });
+
+  it("grows in blocks, by as many as are wanted and the bound has room for", () => {
+    expect(inBlocks(256, 300, 1024, 128)).to.equal(384);
+    expect(inBlocks(256, 384, 1024, 128)).to.equal(384);
+    expect(inBlocks(256, 900, 800, 128)).to.equal(768);
+    expect(inBlocks(256, 100, 1024, 128)).to.equal(256);
+    expect(inBlocks(256, 900, 256, 128)).to.equal(256);
   });
 });

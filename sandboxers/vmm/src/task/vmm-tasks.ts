@@ -15,7 +15,7 @@ import {
 import type { Logger } from "@kuasar/framework/log/logger";
 import type { Mount, Stdio } from "@kuasar/framework/monitor/monitor";
 import { readSpec } from "@kuasar/framework/oci/read-spec";
-import type { OciSpec } from "@kuasar/framework/oci/spec";
+import type { OciResources, OciSpec } from "@kuasar/framework/oci/spec";
 import { podFilesOf, rememberStandIns } from "@kuasar/framework/pause/pause-pods";
 import { repairMountSources, standInsOf } from "@kuasar/framework/pod-files/mount-sources";
 import { now } from "@kuasar/framework/sandbox/exit";
@@ -28,6 +28,8 @@ import { createGuestRuntime } from "../guest/guest-runtime.ts";
 import { plausibleExit } from "../guest/plausible-exit.ts";
 import type { Machines } from "../machine/machine.ts";
 import { machineFolder } from "../machine/machine-folder.ts";
+import { changedLimits, type MachineGrowth, noteLimits } from "../size/machine-growth.ts";
+import { limitsOf, type Size } from "../size/pod-size.ts";
 import type { ContainerStorage } from "../storage/container-storage.ts";
 import { guestResources } from "./guest-resources.ts";
 import { cgroupOf, guestProcess, guestSpec } from "./guest-spec.ts";
@@ -56,7 +58,12 @@ const CGROUP_FILES = [
 ];
 
 /** Tasks as containers of the OCI runtime in the pod's machine. */
-export function createVmmTasks(machines: Machines, storage: ContainerStorage, log: Logger): TaskEngine {
+export function createVmmTasks(
+  machines: Machines,
+  storage: ContainerStorage,
+  growth: MachineGrowth,
+  log: Logger,
+): TaskEngine {
   /** FAILED_PRECONDITION of a machine that is paused: it would not answer. */
   function guestOf(sandbox: Sandbox): Guest {
     if (sandbox.record.state === "paused") {
@@ -136,6 +143,17 @@ export function createVmmTasks(machines: Machines, storage: ContainerStorage, lo
     await storage.close(sandbox, task);
   }
 
+  /** A limit is no promise: what the machine cannot have, the container does not miss before it asks for it. */
+  async function makeRoom(sandbox: Sandbox, task: Task, limits: Size): Promise<void> {
+    noteLimits(task, limits);
+    try {
+      await growth.makeRoom(sandbox, guestOf(sandbox), task, limits);
+      growth.requireWithin(sandbox, `container ${task.id}`, limits);
+    } catch (error) {
+      log.warn({ sandbox: sandbox.id, task: task.id, err: errorText(error) }, "a container may use more than there is");
+    }
+  }
+
   const engine: TaskEngine = {
     async create(sandbox, task, request, timeoutMs) {
       const spec = readSpec(task.bundle);
@@ -144,6 +162,7 @@ export function createVmmTasks(machines: Machines, storage: ContainerStorage, lo
       const pidSharing = pidSharingOf(spec);
       const pidNamespace = pidSharing === "joined" ? await joinedPidNamespace(sandbox, guestOf(sandbox), task) : "";
       task.update({ engine: { ...task.record.engine, pidSharing } });
+      await makeRoom(sandbox, task, limitsOf(spec.linux?.resources));
       const parts = await storage.open(sandbox, task, spec, request.rootfs, timeoutMs);
       const own = withPodFiles(sandbox, withRootAccess(spec, request.rootfs));
       const container = guestSpec(own, task.id, { ...parts, pidNamespace });
@@ -260,8 +279,14 @@ export function createVmmTasks(machines: Machines, storage: ContainerStorage, lo
 
     pause: (sandbox, task, timeoutMs) => runtimeOf(sandbox).pause(task.id, timeoutMs),
     resume: (sandbox, task, timeoutMs) => runtimeOf(sandbox).resume(task.id, timeoutMs),
-    update: (sandbox, task, resources, timeoutMs) =>
-      runtimeOf(sandbox).update(task.id, guestResources(resources), timeoutMs),
+    async update(sandbox, task, resources, timeoutMs) {
+      // As a client understands it, what is answered to has come to be: a limit that is none is refused.
+      const limits = changedLimits(task, resources as OciResources);
+      await growth.makeRoom(sandbox, guestOf(sandbox), task, limits);
+      growth.requireWithin(sandbox, `container ${task.id}`, limits);
+      await runtimeOf(sandbox).update(task.id, guestResources(resources), timeoutMs);
+      noteLimits(task, limits);
+    },
 
     async checkpoint() {
       throw new SandboxError(ErrorCode.UNIMPLEMENTED, "checkpoint: not for containers in a virtual machine");

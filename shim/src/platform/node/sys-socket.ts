@@ -2,13 +2,15 @@ import { constants } from "node:os";
 import { attempt, bytesOf, call, callOn, Out, sysError } from "./kernel.ts";
 import { addressOf } from "./libc.ts";
 
-const { EAGAIN, ECONNABORTED, EINTR, EPROTOTYPE } = constants.errno;
+const { EADDRINUSE, EAGAIN, ECONNABORTED, EINPROGRESS, EINTR, EPROTOTYPE } = constants.errno;
 const AF_UNIX = 1;
+const AF_VSOCK = 40;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const SOCK_NONBLOCK = 0o4000;
 const SOL_SOCKET = 1;
+const SO_ERROR = 4;
 const SO_PEERCRED = 17;
 const SCM_RIGHTS = 1;
 const MSG_CMSG_CLOEXEC = 0x40000000;
@@ -23,8 +25,8 @@ function unixAddress(path: string): Uint8Array {
   return Buffer.concat([new Uint8Array(Uint16Array.of(AF_UNIX).buffer), name]);
 }
 
-function withSocket(use: (fd: number) => void, type = SOCK_STREAM): number {
-  const fd = call("socket", AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+function withSocket(use: (fd: number) => void, type = SOCK_STREAM, family = AF_UNIX): number {
+  const fd = call("socket", family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   try {
     use(fd);
     return fd;
@@ -117,4 +119,44 @@ function descriptors(control: Buffer): number[] {
     at += length + (-length & 7);
   }
   return found;
+}
+
+/** vm_sockets.h: of 1,024 ports only root has the use. */
+const LAST_RESERVED_PORT = 1023;
+const RESERVED_FROM = 512;
+const CID_ANY = 0xffff_ffff;
+
+/** struct sockaddr_vm: family, padding, port, cid, four bytes. */
+function vsockAddress(cid: number, port: number): Uint8Array {
+  const address = Buffer.alloc(16);
+  address.writeUInt16LE(AF_VSOCK, 0);
+  address.writeUInt32LE(port >>> 0, 4);
+  address.writeUInt32LE(cid >>> 0, 8);
+  return address;
+}
+
+export function connectVsock(cid: number, port: number): number {
+  return withSocket(
+    (fd) => {
+      let result = -EADDRINUSE;
+      for (let own = LAST_RESERVED_PORT; result === -EADDRINUSE && own >= RESERVED_FROM; own--) {
+        const address = vsockAddress(CID_ANY, own);
+        result = attempt("bind", fd, address, address.length);
+      }
+      if (result < 0) throw sysError(-result, "bind", "vsock");
+      const other = vsockAddress(cid, port);
+      const connected = attempt("connect", fd, other, other.length);
+      if (connected < 0 && connected !== -EINPROGRESS) throw sysError(-connected, "connect", "vsock");
+    },
+    SOCK_STREAM,
+    AF_VSOCK,
+  );
+}
+
+export function socketError(fd: number): number {
+  const error = new Int32Array(1);
+  const size = Uint32Array.of(error.byteLength);
+  const out = new Out(new Uint8Array(error.buffer));
+  callOn("SO_ERROR", "getsockopt", fd, SOL_SOCKET, SO_ERROR, out, new Uint8Array(size.buffer));
+  return error[0] as number;
 }

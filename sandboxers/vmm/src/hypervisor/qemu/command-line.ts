@@ -3,16 +3,23 @@ import type { MachinePlan } from "../hypervisor.ts";
 import { DRIVE_CONTROLLER } from "./drives.ts";
 import { portSocket, qmpSocket } from "./machine-files.ts";
 import { findMachineType, type MachineType } from "./machine-type.ts";
+import { asArgument, memoryBackend } from "./memory-backend.ts";
+
+const MEBIBYTE = 1024 * 1024;
 
 export interface CommandLineParts {
   readonly plan: MachinePlan;
   readonly config: VmmConfig;
   readonly kvm: boolean;
-  /** Of the virtio port that is the channel to the guest. */
-  readonly portName: string;
+  readonly channel: QemuChannel;
   /** Of the guest's kernel. */
   readonly parameters: readonly string[];
 }
+
+/** The channel to the guest: a virtio port, or the kernel's vsock. */
+export type QemuChannel =
+  | { readonly kind: "port"; readonly name: string }
+  | { readonly kind: "vsock"; readonly cid: number };
 
 /** QEMU's arguments. https://www.qemu.org/docs/master/system/invocation.html */
 export function commandLine(parts: CommandLineParts): string[] {
@@ -25,6 +32,7 @@ export function commandLine(parts: CommandLineParts): string[] {
     memory(parts),
     kernel(parts),
     control(parts),
+    channelDevice(parts),
     entropy(parts.config),
     ...plan.shares.map(({ tag, socket }, i) => [
       ...["-chardev", `socket,id=share${i},path=${socket}`],
@@ -46,6 +54,9 @@ export function machineType({ machine_type }: VmmConfig): MachineType {
   return type;
 }
 
+/** Whether a machine is made so that processors and memory can be plugged in. */
+export const grows = (config: VmmConfig): boolean => machineType(config).growable && config.mem_slots > 0;
+
 function machine({ plan, config, kvm }: CommandLineParts): string[] {
   const { name, options } = machineType(config);
   const asked = [...config.machine_type.split(",").slice(1), config.machine_accelerators].filter((word) => word !== "");
@@ -55,23 +66,21 @@ function machine({ plan, config, kvm }: CommandLineParts): string[] {
     ...["-machine", [name, ...options, ...asked, "memory-backend=memory"].join(",")],
     ...["-accel", kvm ? "kvm" : "tcg,thread=multi"],
     ...["-cpu", [model, config.cpu_features].filter((word) => word !== "").join(",")],
-    ...["-smp", String(plan.vcpus)],
+    ...["-smp", `${plan.vcpus}${grows(config) ? `,maxcpus=${plan.largest.vcpus}` : ""}`],
     ...(config.firmware_path === "" ? [] : ["-bios", config.firmware_path]),
   ];
 }
 
 function memory({ plan, config }: CommandLineParts): string[] {
+  const room =
+    grows(config) && plan.largest.memoryMiB > plan.memoryMiB
+      ? `,slots=${config.mem_slots},maxmem=${plan.largest.memoryMiB}M`
+      : "";
   return [
-    ...["-m", `${plan.memoryMiB}M`],
-    ...["-object", `${memoryBackend(config)},id=memory,size=${plan.memoryMiB}M`],
+    ...["-m", `${plan.memoryMiB}M${room}`],
+    ...["-object", asArgument(memoryBackend(config, "memory", plan.memoryMiB * MEBIBYTE))],
     ...(config.enable_swap ? [] : ["-overcommit", "mem-lock=on"]),
   ];
-}
-
-/** Shared, since a share's file server reads and writes the guest's memory. */
-function memoryBackend({ memory_path, hugepages, mem_prealloc }: VmmConfig): string {
-  const kind = memory_path === "" ? "memory-backend-memfd" : `memory-backend-file,mem-path=${memory_path}`;
-  return [kind, "share=on", ...(hugepages ? ["hugetlb=on"] : []), ...(mem_prealloc ? ["prealloc=on"] : [])].join(",");
 }
 
 /** For the guest's kernel, whatever the machine (Documentation/admin-guide/kernel-parameters.txt of Linux). */
@@ -85,6 +94,8 @@ const KERNEL_PARAMETERS = [
 ];
 /** Against processors that are looked into from beside: an emulated one keeps no secrets in any case, and works at each. */
 const EMULATED_PARAMETERS = ["mitigations=off"];
+/** Where memory may come to lie above 4 GiB, 64 MiB would be set aside for devices that reach no further: there are none. */
+const GROWING_PARAMETERS = ["swiotlb=noforce"];
 
 function kernel({ plan, config, kvm, parameters }: CommandLineParts): string[] {
   const { console, kernelWords } = machineType(config);
@@ -94,12 +105,13 @@ function kernel({ plan, config, kvm, parameters }: CommandLineParts): string[] {
     ...(kvm ? [] : EMULATED_PARAMETERS),
     `console=${console}`,
     ...(config.debug ? [] : ["quiet"]),
+    ...(grows(config) ? GROWING_PARAMETERS : []),
   ];
   return ["-kernel", plan.kernel, "-initrd", plan.initrd, "-append", [...words, ...parameters].join(" ")];
 }
 
-/** The guest's console, QEMU's own control, and the channel to vmm-task. */
-function control({ plan: { directory }, portName }: CommandLineParts): string[] {
+/** The guest's console, and QEMU's own control. */
+function control({ plan: { directory } }: CommandLineParts): string[] {
   return [
     ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
     ...[
@@ -108,8 +120,14 @@ function control({ plan: { directory }, portName }: CommandLineParts): string[] 
       "-mon",
       "chardev=qmp,mode=control",
     ],
+  ];
+}
+
+function channelDevice({ plan: { directory }, channel }: CommandLineParts): string[] {
+  if (channel.kind === "vsock") return ["-device", `vhost-vsock-pci,guest-cid=${channel.cid}`];
+  return [
     ...["-chardev", `socket,id=agent,path=${portSocket(directory)},server=on,wait=off`],
-    ...["-device", "virtio-serial-pci,id=serial", "-device", `virtserialport,chardev=agent,name=${portName}`],
+    ...["-device", "virtio-serial-pci,id=serial", "-device", `virtserialport,chardev=agent,name=${channel.name}`],
   ];
 }
 

@@ -1,14 +1,25 @@
+import { randomInt } from "node:crypto";
+import { existsSync } from "node:fs";
 import { failedPrecondition } from "@kuasar/framework/error/sandbox-error";
 import { findProgram } from "@kuasar/framework/proc/find-program";
 import type { VmmConfig } from "../../config.ts";
 import type { Capabilities, Hypervisor, Launch } from "../hypervisor.ts";
 import { whyNoKvm } from "../kvm.ts";
-import { commandLine, machineType } from "./command-line.ts";
+import { commandLine, grows, machineType } from "./command-line.ts";
 import { attachDrive, detachDrive, MOST_DRIVES } from "./drives.ts";
+import { growMachine, MEMORY_BLOCK_MIB } from "./grow-machine.ts";
 import { portSocket, qmpSocket } from "./machine-files.ts";
-import { runQmp } from "./qmp.ts";
+import type { MachineType } from "./machine-type.ts";
+import { openQmp, runQmp } from "./qmp.ts";
 
 const PORT_NAME = "kuasar";
+const VSOCK_PORT = 1024;
+const VHOST_VSOCK = "/dev/vhost-vsock";
+/** 0 to 2 are the hypervisor's, the loopback and the host; the last is nobody's. vsock(7) */
+const CID_FIRST = 3;
+const CID_END = 0xffff_ffff;
+/** hw/virtio/vhost-vsock.c */
+const CID_TAKEN = "unable to set guest cid";
 
 /** QEMU: with KVM where the host has it, and by translation (TCG) where not. */
 export function createQemu(config: VmmConfig, tscKhz: () => number): Hypervisor {
@@ -34,22 +45,40 @@ export function createQemu(config: VmmConfig, tscKhz: () => number): Hypervisor 
       if (config.accelerator === "kvm" && missing !== "") {
         throw failedPrecondition(`accelerator is "kvm", and this host has ${missing}`);
       }
+      if (config.use_vsock && !existsSync(VHOST_VSOCK)) {
+        throw failedPrecondition(`use_vsock is true, and this host has no ${VHOST_VSOCK}: load the module vhost_vsock`);
+      }
       return {
         sharedFolders: true,
         drives: MOST_DRIVES,
         pause: true,
+        memoryBlockMiB: MEMORY_BLOCK_MIB,
+        fixedSize: grows(config) ? "" : whyFixed(type, config),
         emulated: kvm() ? "" : `emulated (TCG): ${missing || 'accelerator is "tcg"'}`,
       };
     },
 
     launch(plan): Launch {
-      const channel = `virtio:${PORT_NAME}`;
+      // The kernel refuses one that another machine of the host has, whoever runs it; among so many that is rare.
+      const cid = config.use_vsock ? randomInt(CID_FIRST, CID_END) : undefined;
+      const channel = cid === undefined ? `virtio:${PORT_NAME}` : `vsock:${VSOCK_PORT}`;
+      const path = portSocket(plan.directory);
       const parameters = [...plan.kernelParameters, `kuasar.channel=${channel}`];
       if (!kvm() && type.needsTscFrequency) parameters.push(`tsc_early_khz=${tscKhz()}`);
       return {
-        argv: [program(), ...commandLine({ plan, config, kvm: kvm(), portName: PORT_NAME, parameters })],
+        argv: [
+          program(),
+          ...commandLine({
+            plan,
+            config,
+            kvm: kvm(),
+            channel: cid === undefined ? { kind: "port", name: PORT_NAME } : { kind: "vsock", cid },
+            parameters,
+          }),
+        ],
         channel,
-        agent: { kind: "unix", path: portSocket(plan.directory) },
+        agent: cid === undefined ? { kind: "unix", path } : { kind: "hybrid-vsock", path, port: VSOCK_PORT },
+        ...(cid !== undefined && { vsock: { cid, takenText: CID_TAKEN } }),
       };
     },
 
@@ -57,5 +86,12 @@ export function createQemu(config: VmmConfig, tscKhz: () => number): Hypervisor 
     resume: (directory) => runQmp(qmpSocket(directory), "cont"),
     attachDrive: (directory, slot, drive) => attachDrive(qmpSocket(directory), slot, drive),
     detachDrive: (directory, slot) => detachDrive(qmpSocket(directory), slot),
+    grow: (directory, size) => openQmp(qmpSocket(directory), (qmp) => growMachine(qmp, config, size)),
   };
+}
+
+function whyFixed({ name, growable }: MachineType, { mem_slots }: VmmConfig): string {
+  return growable
+    ? `mem_slots is ${mem_slots}`
+    : `nothing can be plugged into a machine of type ${name}: machine_type q35 is one that can grow`;
 }
