@@ -53,19 +53,12 @@ function kernelFile(path: string): { name: string; content: Buffer; note: string
 
 // What a pod's machine has to do with from its start: the network, console, share and entropy of a virtual machine, and
 // overlay, for its containers' root file systems and whatever they mount themselves.
-const MODULES = [
-  "virtio_pci",
-  "virtio_mmio",
-  "virtio_console",
-  "virtio_net",
-  "virtiofs",
-  "virtio-rng",
-  "overlay",
-  "vmw_vsock_virtio_transport",
-];
+const MODULES = ["virtio_pci", "virtio_mmio", "virtio_console", "virtio_net", "virtiofs", "virtio-rng", "overlay"];
 
-// What vmm-task (drives.ts) loads when the first drive comes, with parameters: the kernel looks for drives where it is told.
-const DRIVE_MODULES = ["virtio_scsi", "sd_mod", "erofs"];
+// What vmm-task loads only where it is needed, since each takes an emulated guest a while: with the first drive (drives.ts),
+// and for a channel by vsock (channel.ts). The lists have no module in common.
+const LATE_MODULES = { drives: ["virtio_scsi", "sd_mod", "erofs"], vsock: ["vmw_vsock_virtio_transport"] };
+// The kernel looks for drives where it is told.
 const PARAMETERS: Readonly<Record<string, string>> = { scsi_mod: " scan=manual" };
 
 /** Where vmm-task (boot.ts) finds its root in the initial ramdisk. */
@@ -85,11 +78,14 @@ export function guestImage(parts: GuestImageParts): Buffer {
     ...["proc", "sys", "dev", "run", "tmp", "etc", "root"].map((path) => folder(`${ROOT}/${path}`)),
   ];
   const early = kernelModules(parts.modules, MODULES);
-  const late = kernelModules(parts.modules, DRIVE_MODULES).filter(
-    ({ name }) => !early.some((one) => one.name === name),
+  const isLate = ({ name }: KernelModule) => !early.some((one) => one.name === name);
+  const lists = Object.entries(LATE_MODULES).map(
+    ([list, names]) => [list, kernelModules(parts.modules, names).filter(isLate)] as const,
   );
-  for (const { name, content } of [...early, ...late]) entries.push(file(`lib/modules/${name}.ko`, content));
-  entries.push(file("lib/modules/order", moduleList(early)), file("lib/modules/drives", moduleList(late)));
+  for (const [list, modules] of [["order", early] as const, ...lists]) {
+    for (const { name, content } of modules) entries.push(file(`lib/modules/${name}.ko`, content));
+    entries.push(file(`lib/modules/${list}`, moduleList(modules)));
+  }
   return cpioArchive(entries);
 }
 

@@ -59,13 +59,22 @@ export function hasEnded(error: unknown): boolean {
   return code === "ENOENT" || code === "ESRCH";
 }
 
-/** Proportional set size in KiB: shared pages count by their share (proc_pid_smaps(5)); 0 once the process ended. */
-export function proportionalMemory(pid: number): number {
+/**
+ * Proportional set size in KiB: shared pages count by their share (proc_pid_smaps(5)); 0 once the process ended.
+ *
+ * @param but what is mapped from a file whose path has this in it is left out
+ */
+export function proportionalMemory(pid: number, but?: string): number {
   try {
-    const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-    return Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1] ?? 0);
+    const maps = readFileSync(`/proc/${pid}/${but === undefined ? "smaps_rollup" : "smaps"}`, "utf8");
+    const counted = maps
+      .split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)
+      .filter((map) => but === undefined || !firstLine(map).includes(but));
+    return counted.reduce((sum, map) => sum + Number(/^Pss:\s+(\d+) kB$/m.exec(map)?.[1] ?? 0), 0);
   } catch (error) {
     if (hasEnded(error)) return 0;
     throw error;
   }
 }
+
+const firstLine = (text: string) => text.slice(0, text.indexOf("\n"));

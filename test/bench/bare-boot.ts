@@ -8,6 +8,7 @@ import { cpioArchive } from "@kuasar/install/cpio-archive";
 import { processorTime } from "@kuasar/install/process-table";
 import type { VmmConfig } from "@kuasar/vmm-sandboxer/config";
 import type { Hypervisor } from "@kuasar/vmm-sandboxer/hypervisor/hypervisor";
+import { DISPENSABLE_PARAMETERS } from "@kuasar/vmm-sandboxer/hypervisor/qemu/command-line";
 
 const SAID = "the first process runs";
 
@@ -27,12 +28,14 @@ export interface BareBootOptions {
   readonly hypervisor: Hypervisor;
   readonly config: VmmConfig;
   readonly kernel: string;
+  /** Without what we have the kernel told so that it boots sooner. */
+  readonly asItComes: boolean;
   /** A static one. */
   readonly busybox: string;
 }
 
 /** The machine of a pod with nothing in it: no share, no network, and an initial ramdisk with one program. */
-export function createBareBoot({ hypervisor, config, kernel, busybox }: BareBootOptions): BareBoot {
+export function createBareBoot({ hypervisor, config, kernel, asItComes, busybox }: BareBootOptions): BareBoot {
   const directory = mkdtempSync(join(tmpdir(), "kuasar-bare-boot-"));
   const initrd = join(directory, "initrd.img");
   const init = `#!/bin/busybox sh\necho ${SAID}\n/bin/busybox poweroff -f\n`;
@@ -56,7 +59,13 @@ export function createBareBoot({ hypervisor, config, kernel, busybox }: BareBoot
     interfaces: [],
     shares: [],
   });
-  const [program = "", ...args] = argv;
+  const left = new Set(asItComes ? DISPENSABLE_PARAMETERS : []);
+  const withoutThem = (words: string) =>
+    words
+      .split(" ")
+      .filter((word) => !left.has(word))
+      .join(" ");
+  const [program = "", ...args] = argv.map((word, i) => (argv[i - 1] === "-append" ? withoutThem(word) : word));
   return {
     async boot() {
       const begin = performance.now();

@@ -4,6 +4,7 @@ import Table from "cli-table3";
 export interface Finding {
   readonly what: string;
   readonly unit: string;
+  /** 0 where there is nothing to compare with. */
   readonly baseline: number;
   readonly candidate: number;
   /** What must hold (docs: "What must hold"): a bound of candidate / baseline, or of the candidate itself. */
@@ -26,6 +27,8 @@ export function holds(finding: Finding): boolean | undefined {
   return target.bound === "at most" ? value <= target.limit : value >= target.limit;
 }
 
+const times = (finding: Finding) => `${ratio(finding).toFixed(2)}x`;
+
 export function findingsTable(
   findings: readonly Finding[],
   names: readonly [baseline: string, candidate: string],
@@ -43,7 +46,8 @@ export function findingsTable(
     const verdict = { true: "yes", false: "NO", undefined: "" }[
       String(holds(finding)) as "true" | "false" | "undefined"
     ];
-    table.push([what, number(baseline), number(candidate), `${ratio(finding).toFixed(2)}x`, goal, verdict]);
+    const beside = baseline === 0 ? ["", number(candidate), ""] : [number(baseline), number(candidate), times(finding)];
+    table.push([what, ...beside, goal, verdict]);
   }
   return table.toString();
 }

@@ -3,11 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { writeGuestImage } from "@kuasar/install/guest-image";
 import { cacheDirectory, labParts, vmmParts } from "@kuasar/install/parts";
 import { Pod } from "@kuasar/install/pod";
 import { createPrivateContainerd } from "@kuasar/install/private-containerd";
-import { processorTime, processTable } from "@kuasar/install/process-table";
+import { processorTime, processTable, proportionalMemory } from "@kuasar/install/process-table";
 import { programDirectory, programPath } from "@kuasar/install/programs";
 import { SandboxerProcess } from "@kuasar/install/sandboxer-process";
 import { VMM_CONFIG_DEFAULTS } from "@kuasar/vmm-sandboxer/config";
@@ -19,6 +20,9 @@ import { stringify } from "smol-toml";
 import { type BareBoot, type Boot, createBareBoot } from "./bare-boot.ts";
 import { type Finding, findingsTable, holds, ratio } from "./report.ts";
 import { median, timed } from "./statistics.ts";
+
+/** Shims and sandboxers tidy up when nothing happens. */
+const SETTLE_MS = 2_000;
 
 interface BenchOptions {
   readonly pods: number;
@@ -63,7 +67,14 @@ async function openArena() {
     await close();
     throw error;
   }
-  return { containerd, sandboxer, parts, config: { ...VMM_CONFIG_DEFAULTS.hypervisor, ...hypervisor }, close };
+  return {
+    containerd,
+    sandboxer,
+    parts,
+    kernel: kernel.image,
+    config: { ...VMM_CONFIG_DEFAULTS.hypervisor, ...hypervisor },
+    close,
+  };
 }
 
 type Arena = Awaited<ReturnType<typeof openArena>>;
@@ -105,14 +116,53 @@ function hypervisorTime(podId: string): number {
   return processorTime(machine.pid);
 }
 
-async function measure(arena: Arena, bare: BareBoot, { pods }: BenchOptions): Promise<Finding[]> {
+/** What is there for a pod beside its machine's memory. */
+async function memoryOfPod({ containerd, sandboxer }: Arena): Promise<Finding[]> {
+  const { cri, cgroupParent } = containerd;
+  const pod = await Pod.run(cri, { handler: "vmm", cgroupParent, network: "cni" });
+  try {
+    await pod.start({ command: ["sleep", "100000"] });
+    await sleep(SETTLE_MS);
+    const processes = processTable().filter(({ argv }) => argv.some((word) => word.includes(pod.id)));
+    const of = (name: string) =>
+      processes
+        .filter(({ argv }) => argv[0]?.includes(name))
+        .reduce((sum, { pid }) => sum + proportionalMemory(pid, "memfd:"), 0) / 1024;
+    const value = (what: string, megabytes: number): Finding => ({
+      what,
+      unit: "MB",
+      baseline: 0,
+      candidate: megabytes,
+    });
+    return [
+      value("memory a pod: shim (PSS)", of("containerd-shim")),
+      value("virtiofsd (PSS)", of("virtiofsd")),
+      value("QEMU without the guest's memory (PSS)", of("qemu-system")),
+      value("the sandboxer, of all pods (PSS)", proportionalMemory(sandboxer.pid ?? 0) / 1024),
+    ];
+  } finally {
+    await pod.remove();
+  }
+}
+
+interface BareBoots {
+  /** Debian's kernel as its package has it. */
+  readonly asItComes: BareBoot;
+  /** The one that pods boot, unpacked, and told the same. */
+  readonly asOurs: BareBoot;
+}
+
+async function measure(arena: Arena, bare: BareBoots, { pods }: BenchOptions): Promise<Finding[]> {
   const boots: Boot[] = [];
+  const ours: Boot[] = [];
   const samples: PodTimes[] = [];
   // The first of each reads its programs from the disk.
-  await bare.boot();
+  await bare.asItComes.boot();
+  await bare.asOurs.boot();
   await podTimes(arena);
   for (let index = 0; index < pods; index++) {
-    boots.push(await bare.boot());
+    boots.push(await bare.asItComes.boot());
+    ours.push(await bare.asOurs.boot());
     samples.push(await podTimes(arena));
   }
   const baseline = median(boots.map(({ ms }) => ms));
@@ -130,6 +180,7 @@ async function measure(arena: Arena, bare: BareBoot, { pods }: BenchOptions): Pr
       ...line("until a container runs", of(["runPod", "create", "start"])),
       target: { kind: "ratio", bound: "at most", limit: 1.3 },
     },
+    line("the kernel alone, unpacked and told what ours is", median(ours.map(({ ms }) => ms))),
     line("  pod start (runp)", of(["runPod"])),
     line("  container create", of(["create"])),
     line("  container start", of(["start"])),
@@ -139,6 +190,7 @@ async function measure(arena: Arena, bare: BareBoot, { pods }: BenchOptions): Pr
     line("exec", of(["exec"])),
     line("pod stop", of(["stop"])),
     line("pod remove", of(["remove"])),
+    ...(await memoryOfPod(arena)),
   ];
 }
 
@@ -146,9 +198,13 @@ async function bench(options: BenchOptions): Promise<void> {
   const arena = await openArena();
   const { config, parts } = arena;
   const hypervisor = createQemu(config, () => measureTscKhz(programPath("vmm-task")));
-  const bare = createBareBoot({ hypervisor, config, kernel: config.kernel_path, busybox: parts.busybox });
+  const { busybox } = parts;
+  const bare = {
+    asItComes: createBareBoot({ hypervisor, config, kernel: arena.kernel, asItComes: true, busybox }),
+    asOurs: createBareBoot({ hypervisor, config, kernel: config.kernel_path, asItComes: false, busybox }),
+  };
   const findings = await measure(arena, bare, options).finally(async () => {
-    bare.close();
+    for (const each of Object.values(bare)) each.close();
     await arena.close();
   });
   process.stdout.write(`${findingsTable(findings, ["bare boot", "kuasar, a pod"])}\n`);

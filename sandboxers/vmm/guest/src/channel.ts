@@ -3,6 +3,7 @@ import { sleep, unwatch, watch } from "@kuasar/shim/platform/loop";
 import { listenVsock } from "guest";
 import * as sys from "sys";
 import type { Server, Transport } from "ttrpc-ts";
+import { loadModules } from "./kernel-modules.ts";
 import { openTransport, serveVsock } from "./transports.ts";
 
 /**
@@ -20,7 +21,10 @@ export async function serveChannel(server: Server, channel: string): Promise<nev
     transport.write(new Uint8Array(sys.encodeUtf8(GREETING)));
     server.serve(transport);
   };
-  if (kind === "vsock") return serveVsock(listenVsock(Number(name)), (transport) => server.serve(transport));
+  if (kind === "vsock") {
+    loadModules("/lib/modules/vsock");
+    return serveVsock(listenVsock(Number(name)), (transport) => server.serve(transport));
+  }
   if (kind !== "virtio") throw new Error(`kuasar.channel: expected virtio:NAME or vsock:PORT, got ${channel}`);
   const device = await findPort(name);
   for (;;) {

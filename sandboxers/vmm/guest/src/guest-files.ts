@@ -23,7 +23,9 @@ export function requireAbsolute(path: string): string {
 export function writeFiles(files: readonly File[]): void {
   for (const { path, content, mode } of files) {
     makeFolders(requireAbsolute(path).slice(0, path.lastIndexOf("/")), 0o755);
-    const fd = sys.open(path, sys.O_WRONLY | sys.O_CREAT | sys.O_TRUNC | sys.O_NOFOLLOW, mode);
+    // A FIFO that nobody reads would hold up all of the machine: ENXIO.
+    const flags = sys.O_WRONLY | sys.O_NONBLOCK | sys.O_CREAT | sys.O_TRUNC | sys.O_NOFOLLOW;
+    const fd = sys.open(path, flags, mode);
     try {
       for (let at = 0; at < content.length; ) {
         at += sys.write(fd, content.buffer as ArrayBuffer, content.byteOffset + at, content.length - at);

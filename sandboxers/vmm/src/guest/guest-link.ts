@@ -15,8 +15,11 @@ const VSOCK_RETRY_MS = 25;
 
 /** The connection to a pod's machine, made anew when it is lost. */
 export interface GuestLink extends MonitorLink {
-  /** Waits for the machine to come up. UNAVAILABLE once that has taken longer. */
-  reached(timeoutMs: number): Promise<Client>;
+  /**
+   * Waits for the guest. UNAVAILABLE once that has taken longer. One that boots greets when it is there: no moment is lost
+   * by asking again.
+   */
+  reached(timeoutMs: number, isBooting?: boolean): Promise<Client>;
   /** The guest is silent: the connection ends, and calls fail at once with UNAVAILABLE and these words, until `heard`. */
   silence(words: string): void;
   heard(): void;
@@ -28,13 +31,13 @@ export function createGuestLink(address: AgentAddress): GuestLink {
   let closed = false;
   let silent: string | undefined;
 
-  async function dial(timeoutMs: number): Promise<Client> {
+  async function dial(timeoutMs: number, greetingMs: number): Promise<Client> {
     const until = Date.now() + timeoutMs;
     const [first, most] = address.kind === "unix" ? [RETRY_MS, RETRY_MAX_MS] : [VSOCK_RETRY_MS, VSOCK_RETRY_MS];
     for (let pauseMs = first; ; pauseMs = Math.min(2 * pauseMs, most)) {
       if (closed) throw unavailable(`the machine at ${address.path} is not in use any more`);
       try {
-        client = createClient(await dialGuest(address, GREETING_MS));
+        client = createClient(await dialGuest(address, greetingMs));
         return client;
       } catch (error) {
         if (Date.now() >= until) throw unavailable(`the machine at ${address.path} does not answer`, error);
@@ -43,9 +46,9 @@ export function createGuestLink(address: AgentAddress): GuestLink {
     }
   }
 
-  function connected(timeoutMs = CALL_CONNECT_MS): Promise<Client> {
+  function connected(timeoutMs = CALL_CONNECT_MS, greetingMs = GREETING_MS): Promise<Client> {
     if (client !== undefined && !client.closed) return Promise.resolve(client);
-    connecting ??= dial(timeoutMs).finally(() => {
+    connecting ??= dial(timeoutMs, greetingMs).finally(() => {
       connecting = undefined;
     });
     return connecting;
@@ -57,7 +60,7 @@ export function createGuestLink(address: AgentAddress): GuestLink {
       if (silent !== undefined) throw unavailable(silent);
       return await connected();
     },
-    reached: (timeoutMs) => connected(timeoutMs),
+    reached: (timeoutMs, isBooting = false) => connected(timeoutMs, isBooting ? timeoutMs : GREETING_MS),
     silence(words) {
       silent = words;
       client?.close();

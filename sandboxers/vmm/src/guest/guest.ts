@@ -107,7 +107,7 @@ export function connectGuest(address: AgentAddress): Guest {
     processes: createMonitorCalls(link),
     async configure(request, timeoutMs) {
       const until = Date.now() + timeoutMs;
-      await link.reached(timeoutMs);
+      await link.reached(timeoutMs, true);
       return await call(
         "Configure",
         wire.ConfigureRequest,

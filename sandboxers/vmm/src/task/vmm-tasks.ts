@@ -24,7 +24,7 @@ import type { Task } from "@kuasar/framework/task/task";
 import type { TaskEngine } from "@kuasar/framework/task/task-engine";
 import { processKey, type TaskIo } from "@kuasar/framework/task/task-record";
 import type { Guest } from "../guest/guest.ts";
-import { createGuestRuntime } from "../guest/guest-runtime.ts";
+import { createGuestRuntime, execFifo } from "../guest/guest-runtime.ts";
 import { plausibleExit } from "../guest/plausible-exit.ts";
 import type { Machines } from "../machine/machine.ts";
 import { machineFolder } from "../machine/machine-folder.ts";
@@ -181,7 +181,7 @@ export function createVmmTasks(
     },
 
     async hasStarted(sandbox, task) {
-      const fifo = `/run/kuasar/runtime/${task.id}/exec.fifo`;
+      const fifo = execFifo(task.id);
       try {
         return !(await guestOf(sandbox).readFiles([fifo])).has(fifo);
       } catch (error) {
