@@ -8,12 +8,12 @@ import type { Lab } from "./lab.ts";
 const { CONTAINER_EXITED } = runtime.v1.ContainerState;
 
 /** The container's exit code, once containerd has learned of its end. */
-export async function exitCodeOf(pod: Pod, containerId: string): Promise<number> {
+export async function exitCodeOf(pod: Pod, containerId: string, timeoutMs = 20_000): Promise<number> {
   const ended = async () => {
     const status = await pod.containerStatus(containerId);
     return status.state === CONTAINER_EXITED ? status : undefined;
   };
-  const status = await waitUntil(ended, { what: `container ${containerId} to be seen as exited`, timeoutMs: 20_000 });
+  const status = await waitUntil(ended, { what: `container ${containerId} to be seen as exited`, timeoutMs });
   return status.exitCode ?? 0;
 }
 
