@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { metricsV2 } from "@kuasar/framework/cgroup/stats-v2";
@@ -86,6 +87,7 @@ export function createVmmTasks(
     const guest = guestOf(sandbox);
     const wanted = { stdin: io.stdin !== "", stdout: io.stdout !== "", stderr: io.stderr !== "" && !io.terminal };
     const fifos = [io.stdin, io.stdout, io.terminal ? "" : io.stderr].filter((path) => path !== "");
+    requireThere(fifos);
     const paths = await anew(
       () => guest.openIo(key, wanted),
       () => guest.closeIo(key),
@@ -332,6 +334,12 @@ function requireSameTerminal({ process }: OciSpec, { terminal }: TaskIo): void {
 function withRootAccess(spec: OciSpec, rootfs: readonly Mount[]): OciSpec {
   const readonly = rootfs.at(-1)?.options.includes("ro") === true || spec.root?.readonly === true;
   return { ...spec, root: { ...spec.root, readonly } };
+}
+
+/** UNKNOWN, as the runc shim's, for stdio that is not there. */
+function requireThere(paths: readonly string[]): void {
+  const missing = paths.find((path) => path.startsWith("/") && !existsSync(path));
+  if (missing !== undefined) throw unknown(`failed to open stdio: stat ${missing}: no such file or directory`);
 }
 
 /** Makes what may be left of an attempt that a former process of this sandboxer was killed over. */
