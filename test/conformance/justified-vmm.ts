@@ -74,7 +74,8 @@ const reasons: readonly Reason[] = [
     why: "The root comes by the machine's share, a file system with flags of its own; it cannot be written to all the same.",
     case: /^rootfs: /,
     step: "output",
-    ours: /relatime/,
+    // What the host's file system adds to a read-only mount's flags (errors=remount-ro) is not there either.
+    ours: /relatime|^ro\s*$/,
   },
   {
     why: "The machine's processes would have to be checkpointed with it.",

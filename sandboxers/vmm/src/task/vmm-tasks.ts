@@ -332,7 +332,9 @@ function requireSameTerminal({ process }: OciSpec, { terminal }: TaskIo): void {
 
 /** The share's file system is one for all, whose flags say nothing: a root that is mounted read-only is made so in the guest. */
 function withRootAccess(spec: OciSpec, rootfs: readonly Mount[]): OciSpec {
-  const readonly = rootfs.at(-1)?.options.includes("ro") === true || spec.root?.readonly === true;
+  // Those with a target are below the root.
+  const root = rootfs.filter(({ target }) => target === "" || target === "/").at(-1);
+  const readonly = root?.options.includes("ro") === true || spec.root?.readonly === true;
   return { ...spec, root: { ...spec.root, readonly } };
 }
 
