@@ -4,12 +4,12 @@ import { dirname, join } from "node:path";
 import { cgroupMode } from "@kuasar/install/cgroup-tree";
 import type { OverheadMemory } from "@kuasar/install/overhead-memory";
 import { cacheDirectory } from "@kuasar/install/parts";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { execa } from "execa";
 import { type CallTimes, callTimes, emptyCall, measureCalls, noSamples } from "./calls.ts";
 import { type Arena, type Contestant, openArena } from "./contestants.ts";
 import { type Crowd, measureCrowd, measureMemory } from "./crowd.ts";
-import { type Finding, findingsTable, holds, ratio } from "./report.ts";
+import { count, type Finding, findingsTable, holds, ratio } from "./report.ts";
 import { median } from "./statistics.ts";
 import { measureThroughput } from "./throughput.ts";
 
@@ -170,12 +170,6 @@ async function bench(options: BenchOptions): Promise<void> {
   const record = { when: new Date().toISOString(), machine, contestants: names, options, findings: lines };
   await writeFile(options.json, `${JSON.stringify(record, null, 2)}\n`);
   process.stdout.write(`written to ${options.json}\n`);
-}
-
-function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("expected a whole number above 0");
-  return value;
 }
 
 const program = new Command("bench")

@@ -1,4 +1,7 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import Table from "cli-table3";
+import { InvalidArgumentError } from "commander";
 
 /** One line of the comparison. */
 export interface Finding {
@@ -50,4 +53,24 @@ export function findingsTable(
     table.push([what, ...beside, goal, verdict]);
   }
   return table.toString();
+}
+
+/** Prints the table, and keeps the figures as JSON. */
+export async function publish(
+  findings: readonly Finding[],
+  names: readonly [baseline: string, candidate: string],
+  json: string,
+): Promise<void> {
+  process.stdout.write(`${findingsTable(findings, names)}\n`);
+  const lines = findings.map((finding) => ({ ...finding, ratio: ratio(finding), holds: holds(finding) }));
+  await mkdir(dirname(json), { recursive: true });
+  await writeFile(json, `${JSON.stringify({ when: new Date().toISOString(), findings: lines }, null, 2)}\n`);
+  process.stdout.write(`written to ${json}\n`);
+}
+
+/** An option's whole number. */
+export function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("expected a whole number above 0");
+  return value;
 }

@@ -1,8 +1,7 @@
 // What a pod in a virtual machine takes, beside the bare boot of the same kernel by the same QEMU, in one run.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { writeGuestImage } from "@kuasar/install/guest-image";
 import { cacheDirectory, labParts, vmmParts } from "@kuasar/install/parts";
@@ -15,10 +14,10 @@ import { VMM_CONFIG_DEFAULTS } from "@kuasar/vmm-sandboxer/config";
 import { createQemu } from "@kuasar/vmm-sandboxer/hypervisor/qemu/qemu";
 import { guestImageIn } from "@kuasar/vmm-sandboxer/machine/guest-image";
 import { measureTscKhz } from "@kuasar/vmm-sandboxer/vmm-sandboxer";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { stringify } from "smol-toml";
 import { type BareBoot, type Boot, createBareBoot } from "./bare-boot.ts";
-import { type Finding, findingsTable, holds, ratio } from "./report.ts";
+import { count, type Finding, publish } from "./report.ts";
 import { median, timed } from "./statistics.ts";
 
 /** Shims and sandboxers tidy up when nothing happens. */
@@ -207,17 +206,7 @@ async function bench(options: BenchOptions): Promise<void> {
     for (const each of Object.values(bare)) each.close();
     await arena.close();
   });
-  process.stdout.write(`${findingsTable(findings, ["bare boot", "kuasar, a pod"])}\n`);
-  const lines = findings.map((finding) => ({ ...finding, ratio: ratio(finding), holds: holds(finding) }));
-  await mkdir(dirname(options.json), { recursive: true });
-  await writeFile(options.json, `${JSON.stringify({ when: new Date().toISOString(), findings: lines }, null, 2)}\n`);
-  process.stdout.write(`written to ${options.json}\n`);
-}
-
-function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("expected a whole number above 0");
-  return value;
+  await publish(findings, ["bare boot", "kuasar, a pod"], options.json);
 }
 
 const program = new Command("bench-vmm")

@@ -1,7 +1,7 @@
 // What a module takes to run as a container, beside busybox by containerd's own shim and beside the bare engine, in one run.
 import { execFile } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -13,10 +13,10 @@ import { createPrivateContainerd } from "@kuasar/install/private-containerd";
 import { programDirectory, programPath } from "@kuasar/install/programs";
 import { SandboxerProcess } from "@kuasar/install/sandboxer-process";
 import { wasmImage, wasmReference } from "@kuasar/install/wasm-image";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { stringify } from "smol-toml";
 import { engineStart } from "./engine-start.ts";
-import { type Finding, findingsTable, holds, ratio } from "./report.ts";
+import { count, type Finding, publish } from "./report.ts";
 import { median, timed } from "./statistics.ts";
 
 const _run = promisify(execFile);
@@ -207,17 +207,7 @@ async function bench(options: BenchOptions): Promise<void> {
   const arena = await openArena();
   const findings = await measure(arena, options).finally(arena.close);
   const names = ["containerd-shim-runc-v2, busybox", "kuasar, a module"] as const;
-  process.stdout.write(`${findingsTable(findings, names)}\n`);
-  const lines = findings.map((finding) => ({ ...finding, ratio: ratio(finding), holds: holds(finding) }));
-  await mkdir(dirname(options.json), { recursive: true });
-  await writeFile(options.json, `${JSON.stringify({ when: new Date().toISOString(), findings: lines }, null, 2)}\n`);
-  process.stdout.write(`written to ${options.json}\n`);
-}
-
-function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("expected a whole number above 0");
-  return value;
+  await publish(findings, names, options.json);
 }
 
 const program = new Command("bench-wasm")

@@ -14,11 +14,9 @@ import {
   unknown,
 } from "@kuasar/framework/error/sandbox-error";
 import type { Logger } from "@kuasar/framework/log/logger";
-import type { Mount, Stdio } from "@kuasar/framework/monitor/monitor";
+import type { Stdio } from "@kuasar/framework/monitor/monitor";
 import { readSpec } from "@kuasar/framework/oci/read-spec";
-import type { OciResources, OciSpec } from "@kuasar/framework/oci/spec";
-import { podFilesOf, rememberStandIns } from "@kuasar/framework/pause/pause-pods";
-import { repairMountSources, standInsOf } from "@kuasar/framework/pod-files/mount-sources";
+import type { OciResources } from "@kuasar/framework/oci/spec";
 import { now } from "@kuasar/framework/sandbox/exit";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import type { Task } from "@kuasar/framework/task/task";
@@ -32,6 +30,7 @@ import { machineFolder } from "../machine/machine-folder.ts";
 import { changedLimits, type MachineGrowth, noteLimits } from "../size/machine-growth.ts";
 import { limitsOf, type Size } from "../size/pod-size.ts";
 import type { ContainerStorage } from "../storage/container-storage.ts";
+import { containerSpec, requireSameTerminal } from "./container-spec.ts";
 import { guestResources } from "./guest-resources.ts";
 import { cgroupOf, guestProcess, guestSpec } from "./guest-spec.ts";
 import { killInit } from "./kill-init.ts";
@@ -166,7 +165,7 @@ export function createVmmTasks(
       task.update({ engine: { ...task.record.engine, pidSharing } });
       await makeRoom(sandbox, task, limitsOf(spec.linux?.resources));
       const parts = await storage.open(sandbox, task, spec, request.rootfs, timeoutMs);
-      const own = withPodFiles(sandbox, withRootAccess(spec, request.rootfs));
+      const own = containerSpec(sandbox, spec, request.rootfs);
       const container = guestSpec(own, task.id, { ...parts, pidNamespace });
       if (container.dropped.length > 0) {
         log.info({ sandbox: sandbox.id, task: task.id, dropped: container.dropped }, "not in a virtual machine");
@@ -312,30 +311,6 @@ export function createVmmTasks(
     },
   };
   return engine;
-}
-
-/** With `sandbox_mode = "shim"` containerd makes empty folders in place of the pod's own files. */
-function withPodFiles(sandbox: Sandbox, spec: OciSpec): OciSpec {
-  const files = podFilesOf(sandbox);
-  const mounts = files && repairMountSources(spec, files);
-  if (!mounts) return spec;
-  rememberStandIns(sandbox, standInsOf(spec.mounts ?? [], mounts, sandbox.id));
-  return { ...spec, mounts };
-}
-
-/** An OCI runtime makes a terminal where the spec has one, and waits for somebody to take it. UNKNOWN, as runc's refusal. */
-function requireSameTerminal({ process }: OciSpec, { terminal }: TaskIo): void {
-  if ((process?.terminal ?? false) === terminal) return;
-  const [has, lacks] = terminal ? ["request", "spec"] : ["spec", "request"];
-  throw unknown(`OCI runtime create failed: the ${has} has a terminal, the ${lacks} has none`);
-}
-
-/** The share's file system is one for all, whose flags say nothing: a root that is mounted read-only is made so in the guest. */
-function withRootAccess(spec: OciSpec, rootfs: readonly Mount[]): OciSpec {
-  // Those with a target are below the root.
-  const root = rootfs.filter(({ target }) => target === "" || target === "/").at(-1);
-  const readonly = root?.options.includes("ro") === true || spec.root?.readonly === true;
-  return { ...spec, root: { ...spec.root, readonly } };
 }
 
 /** UNKNOWN, as the runc shim's, for stdio that is not there. */
