@@ -233,15 +233,6 @@ SYS_FUNCTION(connect_local) {
     return JS_NewInt32(ctx, fd);
 }
 
-// socketError(fd): why a connection that was under way has failed; 0 if it has not.
-SYS_FUNCTION(socket_error) {
-    SYS_INT(fd, 0);
-    int error = 0;
-    socklen_t size = sizeof error;
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size)) return sys_throw(ctx, "getsockopt", "SO_ERROR");
-    return JS_NewInt32(ctx, error);
-}
-
 // powerOff(): the end of the virtual machine.
 SYS_FUNCTION(power_off) {
     sync();
@@ -259,7 +250,7 @@ static const JSCFunctionListEntry functions[] = {
     JS_CFUNC_DEF("listenVsock", 1, listen_vsock), JS_CFUNC_DEF("acceptVsock", 1, accept_vsock),
     JS_CFUNC_DEF("powerOff", 0, power_off),
     JS_CFUNC_DEF("measureTscKhz", 0, measure_tsc_khz),
-    JS_CFUNC_DEF("connectLocal", 2, connect_local), JS_CFUNC_DEF("socketError", 1, socket_error),
+    JS_CFUNC_DEF("connectLocal", 2, connect_local),
 };
 #define COUNT (sizeof functions / sizeof *functions)
 

@@ -1,5 +1,5 @@
 import { sleep, unwatch, watch } from "@kuasar/shim/platform/loop";
-import { connectLocal, socketError } from "guest";
+import { connectLocal } from "guest";
 import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
 import type { GuestIo } from "./guest-io.ts";
@@ -56,7 +56,7 @@ async function connected(ipv6: boolean, port: number): Promise<number | undefine
   const settled = new Promise<boolean>((resolve) => watch(fd, sys.EPOLLOUT, () => resolve(true)));
   const inTime = await Promise.race([settled, sleep(TIMEOUT_MS).then(() => false)]);
   unwatch(fd);
-  if (inTime && socketError(fd) === 0) return fd;
+  if (inTime && sys.socketError(fd) === 0) return fd;
   sys.close(fd);
   return undefined;
 }

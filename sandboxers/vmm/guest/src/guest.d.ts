@@ -20,8 +20,6 @@ declare module "guest" {
   export function setClock(seconds: number, nanoseconds: number): void;
   /** A TCP connection to 127.0.0.1 or ::1 that is under way, non-blocking. */
   export function connectLocal(ipv6: boolean, port: number): number;
-  /** The number of the error that a connection under way has failed with; 0 for none. */
-  export function socketError(fd: number): number;
   export function listenVsock(port: number): number;
   /** A connection of the host's root; -1 when none waits. Others are closed. */
   export function acceptVsock(listener: number): number;
