@@ -99,10 +99,13 @@ describe("kuasar-monitor, the parent of a pod's processes", function () {
   });
 
   it("takes over a process that a command leaves behind, even one that has ended by then", async () => {
-    const pidFile = join(folder, "pid");
+    const [pidFile, left] = [join(folder, "pid"), join(folder, "left")];
+    execFileSync("mkfifo", [left]);
     for (const seconds of ["0", "0.2"]) {
-      // The inner shell ends, and leaves its child to the monitor.
-      const script = `sh -c '(sleep ${seconds}; exit 7) & echo -n $! > ${pidFile}'; sleep 0.1`;
+      // The inner shell leaves its child to the monitor. Its own end is the child's sign to go on: a shell that is still
+      // there would reap the child, and nobody could tell the status.
+      const child = `(read end < ${left}; sleep ${seconds}; exit 7)`;
+      const script = `sh -c '${child} & echo -n $! > ${pidFile}; exec 3> ${left}'; sleep 0.1`;
       const { pid } = await run({ argv: ["sh", "-c", script], stdio: {}, key: seconds, pidFile });
       assert.equal(String(pid), readFileSync(pidFile, "utf8"));
       assert.equal((await monitor.wait({ key: seconds })).exitStatus, 7);
