@@ -38,6 +38,8 @@ export function createGuestLink(address: AgentAddress): GuestLink {
       if (closed) throw unavailable(`the machine at ${address.path} is not in use any more`);
       try {
         client = createClient(await dialGuest(address, greetingMs));
+        // Whoever closed the link meanwhile found none to close.
+        if (closed) client.close();
         return client;
       } catch (error) {
         if (Date.now() >= until) throw unavailable(`the machine at ${address.path} does not answer`, error);

@@ -22,10 +22,10 @@ describe("the output of a process in a guest that lies", () => {
   let received = 0;
   let asked = 0;
 
-  const start = async (data: Uint8Array) => {
+  const start = async (data: Uint8Array, end = false) => {
     received = 0;
     asked = 0;
-    const answer = ReadOutputResponse.encode({ data, end: false });
+    const answer = ReadOutputResponse.encode({ data, end });
     fake = await startFakeGuest(
       answering(({ streamId }) => {
         asked++;
@@ -35,11 +35,15 @@ describe("the output of a process in a guest that lies", () => {
     guest = connectGuest(fake.address);
     const stdout = join(folder, "stdout");
     execFileSync("mkfifo", [stdout]);
-    const io = { stdin: "", stdout, stderr: "", terminal: false };
-    pump = startStdioPump({ guest, key: "c1", io, progress: join(folder, "io", "c1"), log: silentLogger });
+    pump = pumpTo({ stdin: "", stdout });
     return createReadStream(stdout).on("data", (bytes) => {
       received += bytes.length;
     });
+  };
+
+  const pumpTo = (paths: { stdin: string; stdout: string }) => {
+    const io = { stderr: "", terminal: false, ...paths };
+    return startStdioPump({ guest, key: "c1", io, progress: join(folder, "io", "c1"), log: silentLogger });
   };
 
   beforeEach(() => {
@@ -60,6 +64,17 @@ describe("the output of a process in a guest that lies", () => {
     await pump.drained;
     expect(received - before).to.be.below(4_000_000);
     client.destroy();
+  });
+
+  it("is read and dropped where its client's FIFOs have gone, as after an exec that was cut off", async () => {
+    const client = await start(Buffer.alloc(10), true);
+    await pump.drained;
+    client.destroy();
+    pump = pumpTo({ stdin: join(folder, "gone"), stdout: join(folder, "gone") });
+    const before = asked;
+    await pump.drained;
+    pump.closeStdin();
+    expect(asked).to.be.above(before);
   });
 
   it("is not asked for again and again where there is none", async () => {

@@ -44,15 +44,23 @@ export function startStdioPump({ guest, key, io, progress, log }: StdioPumpParts
   let writing = 0;
   const answers = createLastAnswers(LAST_ANSWER_MS);
   const opened: Socket[] = [];
+  /** Undefined for a FIFO that its client has taken away: this may be after a restart, and the process runs on. */
   const open = (path: string, how: "read" | "write") => {
-    const fifo = openFifo(path, how);
-    opened.push(fifo.socket);
-    return fifo;
+    try {
+      const fifo = openFifo(path, how);
+      // Whoever reads or writes is told as well.
+      fifo.socket.on("error", (error) => log.debug({ key, path, err: errorText(error) }, "a FIFO fails"));
+      opened.push(fifo.socket);
+      return fifo;
+    } catch (error) {
+      log.warn({ key, path, err: errorText(error) }, "a client of a process in a machine has gone");
+      return undefined;
+    }
   };
 
   async function copyOut(fd: 1 | 2, path: string): Promise<void> {
     const copied = createCounter(`${progress}.${fd}`);
-    const { socket } = open(path, "write");
+    const socket = open(path, "write")?.socket;
     try {
       for (let ended = false; !ended; ) {
         try {
@@ -70,11 +78,16 @@ export function startStdioPump({ guest, key, io, progress, log }: StdioPumpParts
       }
     } finally {
       copied.close();
-      socket.destroy();
+      socket?.destroy();
     }
   }
 
-  async function copyPieces(fd: 1 | 2, socket: Socket, copied: ReturnType<typeof createCounter>): Promise<void> {
+  /** Without a client it is read all the same: the process is not to wait for ever. */
+  async function copyPieces(
+    fd: 1 | 2,
+    socket: Socket | undefined,
+    copied: ReturnType<typeof createCounter>,
+  ): Promise<void> {
     let from = copied.value;
     const read = () => {
       const piece = guest.readOutput(key, fd, copied.value, from);
@@ -91,7 +104,7 @@ export function startStdioPump({ guest, key, io, progress, log }: StdioPumpParts
       if (data.length === 0 && !last) await sleep(RETRY_MS);
       // The next piece comes while this one is written.
       if (!last) next = read();
-      if (data.length > 0) await write(socket, data);
+      if (socket && data.length > 0) await write(socket, data);
       copied.add(data.length);
     }
   }
@@ -106,7 +119,9 @@ export function startStdioPump({ guest, key, io, progress, log }: StdioPumpParts
   }
 
   function openInput(path: string) {
-    const { fd, socket } = open(path, "read");
+    const fifo = open(path, "read");
+    if (!fifo) return undefined;
+    const { fd, socket } = fifo;
     const copied = createCounter(`${progress}.0`);
     const input = copyInput(guest, key, fd, socket, copied, endOf(progress));
     input.done
