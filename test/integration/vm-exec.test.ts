@@ -65,4 +65,21 @@ describe("kuasar exec", function () {
       assert.isFalse(await running("sleep 4343"));
       assert.equal((await kuasar([pod.id, "true"])).exitCode, 0);
     }));
+
+  it("shows that a container is removed, whatever an exec or a removal that was cut off has left of it", () =>
+    withPod(lab(), { network: "cni", name: "looked-into" }, async (pod) => {
+      const sleeping = { command: ["sleep", "1000"] };
+      const [first, second] = [
+        await pod.start({ name: "first", ...sleeping }),
+        await pod.start({ name: "second", ...sleeping }),
+      ];
+      const script = `mkdir /run/kuasar/bundles/${first}/left; echo {} > /run/kuasar/bundles/${first}/left/exec.json
+        rm -r /run/kuasar/runtime/${second}`;
+      assert.equal((await kuasar(["looked-into", "sh", "-c", script])).stderr, "");
+      for (const containerId of [first, second]) {
+        await lab().containerd.cri.runtime.stopContainer({ containerId, timeout: 0 });
+        await lab().containerd.cri.runtime.removeContainer({ containerId });
+      }
+      assert.equal((await kuasar(["looked-into", "sh", "-c", "ls /run/kuasar/bundles"])).stdout, "");
+    }));
 });

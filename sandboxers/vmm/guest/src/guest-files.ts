@@ -1,5 +1,5 @@
 import { makeFolders } from "@kuasar/shim/platform/files";
-import { removePath } from "guest";
+import { namesIn, removePath } from "guest";
 import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
 
@@ -71,11 +71,18 @@ function readFile(path: string): Uint8Array | undefined {
 }
 
 export function removeAll(paths: readonly string[]): void {
-  for (const path of paths) {
-    try {
-      removePath(requireAbsolute(path));
-    } catch (error) {
-      if ((error as sys.SysError).code !== "ENOENT") throw error;
-    }
+  for (const path of paths) removeTree(requireAbsolute(path));
+}
+
+/** A link is removed, not followed, and what is mounted stays: its folder is busy. */
+function removeTree(path: string): void {
+  try {
+    removePath(path);
+  } catch (error) {
+    const { code } = error as sys.SysError;
+    if (code === "ENOENT") return;
+    if (code !== "ENOTEMPTY") throw error;
+    for (const name of namesIn(path) ?? []) removeTree(`${path}/${name}`);
+    removePath(path);
   }
 }

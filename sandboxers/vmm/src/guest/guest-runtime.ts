@@ -1,4 +1,4 @@
-import { ErrorCode, isCode, unknown } from "@kuasar/framework/error/sandbox-error";
+import { ErrorCode, isCode, notFound, unknown } from "@kuasar/framework/error/sandbox-error";
 import type { RunRequest, Stdio } from "@kuasar/framework/monitor/monitor";
 import { lastErrorIn } from "@kuasar/runc-sandboxer/oci-runtime/runtime-error";
 import { boundedText } from "./bounded-text.ts";
@@ -22,7 +22,7 @@ export interface GuestRuntime {
   pause(id: string, timeoutMs: number): Promise<void>;
   resume(id: string, timeoutMs: number): Promise<void>;
   update(id: string, resources: unknown, timeoutMs: number): Promise<void>;
-  /** Signals every process of the container. */
+  /** Signals every process of the container. NOT_FOUND where the runtime knows of no such container any more. */
   killAll(id: string, signal: number): Promise<void>;
 }
 
@@ -77,9 +77,9 @@ export function createGuestRuntime(guest: Guest): GuestRuntime {
           timeoutMs: DELETE_TIMEOUT_MS,
         });
       } catch (error) {
-        if (!/does not exist|No such file/i.test((error as Error).message)) throw error;
+        if (!isUnknownContainer(error)) throw error;
       }
-      await guest.remove(["config.json", "log.json", "init.pid"].map((name) => `${bundle(id)}/${name}`));
+      // With what an exec or an update that was cut off has left in it.
       await guest.remove([bundle(id)]);
     },
     pause: (id, timeoutMs) => run("OCI runtime pause failed", id, ["pause", id], { timeoutMs }),
@@ -93,8 +93,15 @@ export function createGuestRuntime(guest: Guest): GuestRuntime {
         await guest.remove([path]);
       }
     },
-    killAll: (id, signal) =>
-      run("OCI runtime kill failed", id, ["kill", "--all", id, String(signal)], { timeoutMs: KILL_TIMEOUT_MS }),
+    async killAll(id, signal) {
+      try {
+        const command = ["kill", "--all", id, String(signal)];
+        await run("OCI runtime kill failed", id, command, { timeoutMs: KILL_TIMEOUT_MS });
+      } catch (error) {
+        // Half removed, by a delete that is to be called again: containerd does so only after this has told it.
+        throw isUnknownContainer(error) ? notFound("process already finished") : error;
+      }
+    },
   };
 }
 
@@ -115,5 +122,8 @@ async function letGo(guest: Guest, id: string): Promise<boolean> {
   await guest.remove([execFifo(id)]);
   return true;
 }
+
+/** In runc's words, and crun's. */
+const isUnknownContainer = (error: unknown) => /does not exist|No such file/i.test((error as Error).message);
 
 const consoleArgs = (stdio: Stdio) => (stdio.terminal ? ["--console-socket", stdio.consoleSocket] : []);
