@@ -32,6 +32,10 @@ describe("kuasar-monitor, the parent of a pod's processes", function () {
   const run = (fields: kuasar.monitor.v1.IRunRequest) => monitor.run(api.RunRequest.create({ env, ...fields }));
   const spawn = (fields: kuasar.monitor.v1.ISpawnRequest) => monitor.spawn(api.SpawnRequest.create({ env, ...fields }));
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  const parentOf = (pid: string) => {
+    const parent = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+    return readFileSync(`/proc/${parent}/comm`, "utf8");
+  };
   const rejects = (promise: Promise<unknown>, code: Code, message: RegExp) =>
     assert.rejects(promise, (error: StatusError) => {
       assert.equal(error.code, code);
@@ -110,6 +114,26 @@ describe("kuasar-monitor, the parent of a pod's processes", function () {
       assert.equal(String(pid), readFileSync(pidFile, "utf8"));
       assert.equal((await monitor.wait({ key: seconds })).exitStatus, 7);
     }
+  });
+
+  it("ends what a command that failed has left, and not what one has that is still at work on it", async () => {
+    const [left, stray, go] = [join(folder, "left"), join(folder, "stray"), join(folder, "go")];
+    execFileSync("mkfifo", [go]);
+    const leaving = (pidFile: string, then: string) => [
+      "sh",
+      "-c",
+      `sh -c 'sleep 1000 & echo -n $! > ${pidFile}'; ${then}`,
+    ];
+    const atWork = run({ argv: leaving(left, `echo > ${go}`), stdio: {}, key: "left", pidFile: left });
+    const isOrphan = () => existsSync(left) && !parentOf(readFileSync(left, "utf8")).includes("sh");
+    await waitUntil(isOrphan, { what: "an orphan", timeoutMs: 5_000 });
+    assert.equal((await run({ argv: leaving(stray, "exit 1"), stdio: {} })).exitStatus, 1);
+    const strayPid = readFileSync(stray, "utf8");
+    await waitUntil(() => !existsSync(`/proc/${strayPid}`), { what: "the stray to end", timeoutMs: 5_000 });
+    readFileSync(go);
+    const { pid } = await atWork;
+    assert.ok(existsSync(`/proc/${pid}`));
+    assert.equal((await monitor.list({})).processes[0]?.exited, false);
   });
 
   it("says 255 of a process that somebody else has seen end, and does not wait for it for ever", async () => {

@@ -134,7 +134,14 @@ async function start(
   const program = readOnlyProgram(path);
   // Only a runtime that leaves a process behind moves one to its cgroup.
   if (command.key) sys.hastenCgroupMoves(ownCgroupProcs());
-  const child = startChild(command, path, program, stdio);
+  const variable = table.running.begin();
+  let child: number;
+  try {
+    child = startChild(command, path, program, stdio, variable);
+  } catch (error) {
+    table.running.end(variable);
+    throw error;
+  }
   const ended = table.waitCommand(child);
   let killed: Code | undefined;
   const kill = (why: Code) => {
@@ -152,6 +159,7 @@ async function start(
   signal.addEventListener("abort", onAbort);
   try {
     const status = await ended;
+    table.running.end(variable);
     if (status !== 0) await endStrayInits(table);
     if (killed !== undefined)
       throw new StatusError(killed, `${command.argv.join(" ")}: killed, ${reason(killed, command)}`);
@@ -163,10 +171,17 @@ async function start(
   }
 }
 
-function startChild(command: Command, path: string, program: number | string, stdio: readonly number[]): number {
+function startChild(
+  command: Command,
+  path: string,
+  program: number | string,
+  stdio: readonly number[],
+  variable: string,
+): number {
   const fd = typeof program === "number" ? program : -1;
+  const env = [...command.env, RUNC_HAS_READ_ONLY_VIEW, variable];
   try {
-    return sys.startCommand(fd, path, command.argv, [...command.env, RUNC_HAS_READ_ONLY_VIEW], command.cwd, stdio);
+    return sys.startCommand(fd, path, command.argv, env, command.cwd, stdio);
   } catch (error) {
     throw new StatusError(Code.FAILED_PRECONDITION, `start ${path}: ${(error as Error).message}`);
   }
