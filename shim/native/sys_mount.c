@@ -53,18 +53,18 @@ struct mount_attributes {
 #define PATH_RECURSIVE 0x8000
 #define MOVE_EMPTY_SOURCE 0x4
 
-// detachMount(path, set, clear, recursive): a mount of a file or folder, with all mounts below it where asked, that is
-// in no namespace and receives no mounts from elsewhere; a fd. Attributes are MOUNT_ATTR_... of mount_setattr(2).
+// detachMount(path, set, clear, recursive, propagation): a mount of a file or folder, with all mounts below it where asked,
+// that is in no namespace; a fd. Attributes are MOUNT_ATTR_... of mount_setattr(2), propagation is MS_PRIVATE or MS_SLAVE.
 SYS_FUNCTION(detach_mount) {
     SYS_STRING(path, 0);
-    int64_t set = 0, clear = 0;
+    int64_t set = 0, clear = 0, propagation = 0;
     int recursive = 0;
     if (JS_ToInt64(ctx, &set, argv[1]) || JS_ToInt64(ctx, &clear, argv[2])) return JS_EXCEPTION;
-    if (JS_ToInt32(ctx, &recursive, argv[3])) return JS_EXCEPTION;
+    if (JS_ToInt32(ctx, &recursive, argv[3]) || JS_ToInt64(ctx, &propagation, argv[4])) return JS_EXCEPTION;
     JSValue result;
     unsigned deep = recursive ? PATH_RECURSIVE : 0;
     long fd = syscall(SYS_open_tree, AT_FDCWD, path, TREE_CLONE | TREE_CLOEXEC | deep);
-    struct mount_attributes attributes = {.set = (uint64_t)set, .clear = (uint64_t)clear, .propagation = MS_PRIVATE};
+    struct mount_attributes attributes = {.set = (uint64_t)set, .clear = (uint64_t)clear, .propagation = (uint64_t)propagation};
     if (fd < 0) {
         result = sys_throw(ctx, "open_tree", path);
     } else if (syscall(SYS_mount_setattr, fd, "", PATH_EMPTY | deep, &attributes, sizeof attributes)) {
@@ -125,7 +125,7 @@ SYS_FUNCTION(resolve_below) {
 }
 
 const JSCFunctionListEntry sys_mount_functions[] = {
-    JS_CFUNC_DEF("detachMount", 4, detach_mount),
+    JS_CFUNC_DEF("detachMount", 5, detach_mount),
     JS_CFUNC_DEF("attachMount", 2, attach_mount),
     JS_CFUNC_DEF("chroot", 1, sys_chroot),
     JS_CFUNC_DEF("mount", 5, sys_mount),

@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { ContainerConfig, Pod, PodConfig } from "@kuasar/install/pod";
 import { waitUntil } from "@kuasar/install/wait-until";
@@ -104,6 +104,10 @@ for (const runtimeCase of vmCases) {
       assert.match(status, /^CapPrm:\t0+$/m);
       assert.match(status, /^CapBnd:\t0+$/m);
       assert.match(status, /^NoNewPrivs:\t1$/m);
+      const seen = `/proc/${hypervisor.pid}/root`;
+      for (const path of ["/etc/passwd", "/root", "/var", "/proc/1", "/dev/null"])
+        assert.isFalse(existsSync(seen + path), path);
+      assert.throws(() => writeFileSync(`${seen}/usr/taken-over`, ""), /EROFS/);
       process.kill(hypervisor.pid, "SIGSTOP");
       // Another pod's, of the test before, may have been silent as well.
       const silent = () =>

@@ -28,7 +28,7 @@ import { createQemu } from "./hypervisor/qemu/qemu.ts";
 import { createMachines } from "./machine/machine.ts";
 import { endProcesses, HYPERVISOR_KEY, kill, machineEnd } from "./machine/machine-end.ts";
 import { machineFacts, noteMachineFacts } from "./machine/machine-facts.ts";
-import { machineFolder, removeMachineFolder } from "./machine/machine-folder.ts";
+import { hypervisorFolder, machineFolder, removeMachineFolder } from "./machine/machine-folder.ts";
 import { createMachineMetrics } from "./machine/machine-metrics.ts";
 import { postMortem } from "./machine/post-mortem.ts";
 import { startMachine } from "./machine/start-machine.ts";
@@ -92,6 +92,7 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
     const request = {
       name: sandbox.id,
       directory: machineFolder(sandbox),
+      own: hypervisorFolder(sandbox),
       share: view,
       netns: plan.netns,
       hostname: plan.hostname,

@@ -69,14 +69,16 @@ function planStep(mount: RootMount): Step {
       throw new StatusError(Code.INVALID_ARGUMENT, `root: expected an absolute path without "..", got ${path}`);
     }
   }
-  const { flags, data } = parseMountOptions(mount.options);
+  const { flags, data, propagation } = parseMountOptions(mount.options);
   const step = { mount, flags, data: data.join(","), fd: -1, isFolder: true };
   if (mount.type !== "bind" || flags & MS_REMOUNT) return step;
   try {
     const isFolder = ((sys.stat(mount.source)?.mode ?? 0) & S_IFMT) === S_IFDIR;
     // What /run is, and the state that a sandboxer keeps there, on most hosts.
     const clear = mount.options.includes("exec") ? MOUNT_ATTR_NOEXEC : 0;
-    return { ...step, isFolder, fd: sys.detachMount(mount.source, attributesOf(flags), clear, isFolder ? 1 : 0) };
+    const attributes = attributesOf(flags);
+    const fd = sys.detachMount(mount.source, attributes, clear, isFolder ? 1 : 0, propagation || MS_PRIVATE);
+    return { ...step, isFolder, fd };
   } catch (error) {
     throw new StatusError(Code.FAILED_PRECONDITION, `mount ${mount.target}: ${(error as Error).message}`);
   }

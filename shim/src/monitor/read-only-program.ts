@@ -1,5 +1,5 @@
 import * as sys from "sys";
-import { MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY } from "./mount-options.ts";
+import { MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, MS_PRIVATE } from "./mount-options.ts";
 
 /**
  * Programs that whoever runs them cannot change.
@@ -46,7 +46,7 @@ export function readOnlyProgram(path: string): number | string {
 function viewUnlessScript(plain: number, path: string): number | undefined {
   let fd: number | undefined;
   try {
-    if (!isScript(plain)) fd = sys.detachMount(path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, 0, 0);
+    if (!isScript(plain)) fd = sys.detachMount(path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, 0, 0, MS_PRIVATE);
   } catch (error) {
     if ((error as sys.SysError).code === "ENOSYS") fd = plain;
     else throw error;

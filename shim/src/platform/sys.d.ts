@@ -117,8 +117,8 @@ declare module "sys" {
   export function resetConnection(fd: number): void;
 
   // Mounts
-  /** A mount of a file or folder (with all below it, if recursive), in no namespace yet: a fd. Attributes are MOUNT_ATTR_... */
-  export function detachMount(path: string, set: number, clear: number, recursive: number): number;
+  /** A mount of a file or folder (with all below it, if recursive), in no namespace yet: a fd. Attributes are MOUNT_ATTR_..., propagation MS_PRIVATE or MS_SLAVE. */
+  export function detachMount(path: string, set: number, clear: number, recursive: number, propagation: number): number;
   export function attachMount(fd: number, target: string): void;
   export function chroot(path: string): void;
   export function mount(source: string, target: string, type: string, flags: number, data: string): void;

@@ -1,7 +1,8 @@
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Transport } from "ttrpc-ts";
 import { nodeTransport } from "ttrpc-ts/node";
 import type { AgentAddress } from "../hypervisor/hypervisor.ts";
+import { dialUnlinked } from "../machine/dial-unlinked.ts";
 
 /** What vmm-task says first on a virtio port (guest/src/channel.ts). */
 const GREETING = Buffer.from("KUASAR-GUEST-1\n");
@@ -16,7 +17,7 @@ const NEWLINE = 10;
  */
 export function dialGuest(address: AgentAddress, timeoutMs: number): Promise<Transport> {
   return new Promise((resolve, reject) => {
-    const socket: Socket = connect(address.path);
+    const socket: Socket = dialUnlinked(address.path);
     let got = Buffer.alloc(0);
     const fail = (error: Error) => {
       clearTimeout(timer);

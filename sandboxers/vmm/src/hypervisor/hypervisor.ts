@@ -4,7 +4,7 @@ import type { Size } from "../size/pod-size.ts";
 export interface MachinePlan {
   /** For the hypervisor's own titles; the sandbox's id. */
   readonly name: string;
-  /** For sockets and logs of this machine only. */
+  /** For sockets of this machine only: the one folder that the hypervisor may write to. */
   readonly directory: string;
   readonly kernel: string;
   readonly initrd: string;
@@ -42,11 +42,23 @@ export interface Drive {
 /** How a machine of a plan comes to be. The guest's console is its standard output, and its own words are on the other. */
 export interface Launch {
   readonly argv: readonly string[];
+  readonly files: LaunchFiles;
   /** What the guest is told on its kernel's command line of the channel to the host: `virtio:NAME`, `vsock:PORT`. */
   readonly channel: string;
   readonly agent: AgentAddress;
   /** Where the hypervisor leaves it to others to serve a machine's vsock at the agent's path. */
   readonly vsock?: VsockDevice;
+}
+
+/**
+ * What a hypervisor finds of the host's files, at the same places, beside its machine's folder, shares and drives, and the
+ * host's libraries (/usr, /lib).
+ */
+export interface LaunchFiles {
+  /** Files and folders to read from. */
+  readonly readOnly: readonly string[];
+  /** Devices, and folders to make files in. */
+  readonly writable: readonly string[];
 }
 
 /** The kernel's own (vhost), vsock(7). */

@@ -40,8 +40,9 @@ const asRoot = (capabilities: readonly number[]): Credentials => ({
  */
 export const hypervisorRights = (locksMemory: boolean): Credentials => asRoot(locksMemory ? [CAP.IPC_LOCK] : []);
 
-/** It sees no process but itself, so that it can signal none, and no System V IPC of the host's. */
+/** It sees no process but itself, so that it can signal none, no System V IPC of the host's, and few files: machineRoot. */
 export const HYPERVISOR_NAMESPACES: readonly Namespace[] = [
+  { type: "mount", path: "" },
   { type: "pid", path: "" },
   { type: "ipc", path: "" },
   { type: "uts", path: "" },

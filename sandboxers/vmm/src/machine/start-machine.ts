@@ -14,6 +14,7 @@ import { requireFile } from "./guest-image.ts";
 import { printableLines, tail } from "./last-lines.ts";
 import { HYPERVISOR_KEY } from "./machine-end.ts";
 import { shareSocket } from "./machine-folder.ts";
+import { machineRoot, openDoor } from "./machine-root.ts";
 import { consoleLog, hypervisorLog, KEPT_BYTES, virtiofsdLog } from "./post-mortem.ts";
 
 const SHM_BYTES = 64 * 1024 * 1024;
@@ -22,7 +23,10 @@ const LATE_MS = 1_000;
 /** What a pod's machine is to be. */
 export interface MachineRequest {
   readonly name: string;
+  /** For its logs, and the sockets of those who serve it. */
   readonly directory: string;
+  /** The hypervisor's, in that. */
+  readonly own: string;
   /** The folder of the host that it sees. */
   readonly share: string;
   /** "" for a machine without a network. */
@@ -60,9 +64,10 @@ export async function startMachine(
   limits: BootLimits,
   started: (machine: Pick<StartedMachine, "pid" | "agent" | "channel">) => void,
 ): Promise<StartedMachine> {
-  const { directory, share, netns, cgroupProcs } = request;
+  const { directory, own, share, netns, cgroupProcs } = request;
   hypervisor.capabilities();
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  mkdirSync(own, { recursive: true, mode: 0o700 });
+  await openDoor(monitor, directory);
   const socket = shareSocket(directory);
   const [network] = await both(
     netns === "" ? Promise.resolve(NO_NETWORK) : joinPodNetwork(monitor, netns, directory),
@@ -80,7 +85,7 @@ export async function startMachine(
   if (limits.signal.aborted) throw notWanted();
   const launch = hypervisor.launch({
     name: request.name,
-    directory,
+    directory: own,
     kernel: requireFile(config.kernel_path, "kernel_path"),
     initrd: requireFile(config.initrd_path, "initrd_path"),
     kernelParameters: config.kernel_params.split(" ").filter((word) => word !== ""),
@@ -114,6 +119,7 @@ export async function startMachine(
     sysctls: {},
     credentials: hypervisorRights(!config.enable_swap),
     emptyRoot: false,
+    root: machineRoot(directory, own, launch.files),
     parentDeathSignal: 9,
   });
   const { agent, channel, vsock } = launch;

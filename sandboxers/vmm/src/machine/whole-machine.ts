@@ -8,7 +8,7 @@ import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import type { MachineGrowth } from "../size/machine-growth.ts";
 import { limitsOf } from "../size/pod-size.ts";
 import type { Machines } from "./machine.ts";
-import { machineFolder } from "./machine-folder.ts";
+import { hypervisorFolder } from "./machine-folder.ts";
 
 export interface WholeMachineParts {
   readonly hypervisor: Hypervisor;
@@ -24,11 +24,11 @@ export function createWholeMachine({ hypervisor, machines, growth, cgroupOf, log
   return {
     async pause(sandbox) {
       if (!hypervisor.capabilities().pause) throw unimplemented(`${hypervisor.name} cannot pause a machine`);
-      await hypervisor.pause(machineFolder(sandbox));
+      await hypervisor.pause(hypervisorFolder(sandbox));
     },
 
     async resume(sandbox) {
-      await hypervisor.resume(machineFolder(sandbox));
+      await hypervisor.resume(hypervisorFolder(sandbox));
       try {
         // It does not know how long it stood still.
         await machines.of(sandbox).guest.setClock();

@@ -8,7 +8,7 @@ import type { VmmConfig } from "../config.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import { machineFacts, noteMachineFacts } from "../machine/machine-facts.ts";
-import { machineFolder } from "../machine/machine-folder.ts";
+import { hypervisorFolder } from "../machine/machine-folder.ts";
 import { largestSize, machineSize } from "./machine-size.ts";
 import { larger, limitsOf, NO_SIZE, type Size, sum } from "./pod-size.ts";
 
@@ -45,7 +45,7 @@ export function createMachineGrowth(
     const { fixedSize, memoryBlockMiB } = hypervisor.capabilities();
     if (!facts || fits || fixedSize !== "") return;
     const memoryMiB = inBlocks(facts.memoryMiB, wanted.memoryMiB, largest.memoryMiB, memoryBlockMiB);
-    const size = await hypervisor.grow(machineFolder(sandbox), { ...wanted, memoryMiB });
+    const size = await hypervisor.grow(hypervisorFolder(sandbox), { ...wanted, memoryMiB });
     noteMachineFacts(sandbox, { ...facts, ...size });
     await untilOnline(guest, size.vcpus, size.memoryMiB * MEBIBYTE - facts.kernelBytes);
   }

@@ -6,7 +6,8 @@ import type { Task } from "@kuasar/framework/task/task";
 import type { DriveMount, GuestDrive } from "../guest/guest.ts";
 import type { Drive, Hypervisor } from "../hypervisor/hypervisor.ts";
 import type { Machines } from "../machine/machine.ts";
-import { machineFolder } from "../machine/machine-folder.ts";
+import { hypervisorFolder, machineFolder } from "../machine/machine-folder.ts";
+import { passIn, takeBack } from "../machine/machine-root.ts";
 
 /** The drives that a pod's containers have in its machine, while that runs. */
 export interface PodDrives {
@@ -26,7 +27,8 @@ export function createPodDrives(hypervisor: Hypervisor, machines: Machines, log:
   return {
     async attach(sandbox, task, drive, mount) {
       const slot = takeSlot(sandbox, task, hypervisor.capabilities().drives);
-      const address = await hypervisor.attachDrive(machineFolder(sandbox), slot, drive);
+      const path = await passIn(sandbox.monitor, machineFolder(sandbox), String(slot), drive.path);
+      const address = await hypervisor.attachDrive(hypervisorFolder(sandbox), slot, { ...drive, path });
       record(task, [...slotsOf(task).filter((taken) => taken.slot !== slot), { slot, address }]);
       return await machines.of(sandbox).guest.openDrive(address, mount);
     },
@@ -41,7 +43,10 @@ export function createPodDrives(hypervisor: Hypervisor, machines: Machines, log:
       } catch (error) {
         log.warn({ sandbox: sandbox.id, task: task.id, err: errorText(error) }, "a machine does not let go of drives");
       }
-      for (const { slot } of slots) await hypervisor.detachDrive(machineFolder(sandbox), slot);
+      for (const { slot } of slots) {
+        await hypervisor.detachDrive(hypervisorFolder(sandbox), slot);
+        await takeBack(sandbox.monitor, machineFolder(sandbox), String(slot));
+      }
       task.note({ engine: { ...task.record.engine, drives: [] } });
     },
   };

@@ -14,7 +14,6 @@ const OPEN_TREE_CLONE = 1;
 const OPEN_TREE_CLOEXEC = 0o2000000;
 const AT_RECURSIVE = 0x8000;
 const MOVE_MOUNT_F_EMPTY_PATH = 4;
-const MS_PRIVATE = 1n << 18n;
 
 export function mount(source: string, target: string, type: string, flags: number, data: string): void {
   callOn(target, "mount", source, target, type, flags, data === "" ? 0 : data);
@@ -44,11 +43,11 @@ export function pivotRoot(to: string, from: string): void {
   callOn(to, "pivot_root", to, from);
 }
 
-export function detachMount(path: string, set: number, clear: number, recursive: number): number {
+export function detachMount(path: string, set: number, clear: number, recursive: number, propagation: number): number {
   const deep = recursive ? AT_RECURSIVE : 0;
   const fd = callOn(path, "open_tree", AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | deep);
   // struct mount_attr: set, clear, propagation, userns_fd.
-  const attributes = new BigUint64Array([BigInt(set), BigInt(clear), MS_PRIVATE, 0n]);
+  const attributes = new BigUint64Array([BigInt(set), BigInt(clear), BigInt(propagation), 0n]);
   const bytes = new Uint8Array(attributes.buffer);
   try {
     callOn(path, "mount_setattr", fd, "", AT_EMPTY_PATH | deep, bytes, bytes.length);

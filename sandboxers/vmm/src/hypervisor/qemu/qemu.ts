@@ -8,13 +8,12 @@ import { whyNoKvm } from "../kvm.ts";
 import { commandLine, grows, machineType } from "./command-line.ts";
 import { attachDrive, detachDrive, MOST_DRIVES } from "./drives.ts";
 import { growMachine, MEMORY_BLOCK_MIB } from "./grow-machine.ts";
-import { portSocket, qmpSocket } from "./machine-files.ts";
+import { launchFiles, portSocket, qmpSocket, VHOST_VSOCK } from "./machine-files.ts";
 import type { MachineType } from "./machine-type.ts";
 import { openQmp, runQmp } from "./qmp.ts";
 
 const PORT_NAME = "kuasar";
 const VSOCK_PORT = 1024;
-const VHOST_VSOCK = "/dev/vhost-vsock";
 /** 0 to 2 are the hypervisor's, the loopback and the host; the last is nobody's. vsock(7) */
 const CID_FIRST = 3;
 const CID_END = 0xffff_ffff;
@@ -65,9 +64,11 @@ export function createQemu(config: VmmConfig, tscKhz: () => number): Hypervisor 
       const path = portSocket(plan.directory);
       const parameters = [...plan.kernelParameters, `kuasar.channel=${channel}`];
       if (!kvm() && type.needsTscFrequency) parameters.push(`tsc_early_khz=${tscKhz()}`);
+      const qemu = program();
       return {
+        files: launchFiles({ program: qemu, plan, config, kvm: kvm() }),
         argv: [
-          program(),
+          qemu,
           ...commandLine({
             plan,
             config,

@@ -1,7 +1,8 @@
-import { connect } from "node:net";
+import type { Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { ErrorCode, errorText, SandboxError, unavailable } from "@kuasar/framework/error/sandbox-error";
 import { isJsonObject, type JsonObject } from "@kuasar/framework/store/json";
+import { dialUnlinked } from "../../machine/dial-unlinked.ts";
 
 const TIMEOUT_MS = 10_000;
 
@@ -33,7 +34,7 @@ export async function runQmp(socket: string, command: string): Promise<void> {
  * https://www.qemu.org/docs/master/interop/qmp-spec.html
  */
 export async function openQmp<T>(socket: string, work: (qmp: Qmp) => Promise<T>): Promise<T> {
-  const connection = connect(socket);
+  const connection = dial(socket);
   /** Who waits, and for which message. */
   const waiters = new Set<{ take(message: JsonObject): void; fail(error: Error): void }>();
   let failure: Error | undefined;
@@ -93,5 +94,13 @@ export async function openQmp<T>(socket: string, work: (qmp: Qmp) => Promise<T>)
   } finally {
     clearTimeout(timer);
     connection.destroy();
+  }
+}
+
+function dial(socket: string): Socket {
+  try {
+    return dialUnlinked(socket);
+  } catch (error) {
+    throw unavailable(`QEMU's control socket: ${errorText(error)}`, error);
   }
 }
