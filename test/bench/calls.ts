@@ -1,5 +1,5 @@
 import { Pod } from "@kuasar/install/pod";
-import type { Arena, Contestant } from "./contestants.ts";
+import type { Contest, Contestant } from "./contestants.ts";
 import { median, timed } from "./statistics.ts";
 
 /** Milliseconds containerd and what is behind it take for each CRI call of a pod's life, the client's time taken off. */
@@ -19,15 +19,15 @@ export function noSamples(): CallSamples {
 }
 
 /** What a call costs that does nothing: the connection, the codecs, containerd's own gRPC. */
-export async function emptyCall({ containerd }: Arena): Promise<number> {
+export async function emptyCall({ containerd }: Contest): Promise<number> {
   const samples: number[] = [];
   for (let index = 0; index < 50; index++) samples.push((await timed(() => containerd.cri.runtime.version({}))).ms);
   return median(samples);
 }
 
 /** One pod with one container, from its beginning to its end, on the machine's network. */
-export async function measureCalls(arena: Arena, contestant: Contestant, samples: CallSamples): Promise<void> {
-  const { cri, cgroupParent } = arena.containerd;
+export async function measureCalls(contest: Contest, contestant: Contestant, samples: CallSamples): Promise<void> {
+  const { cri, cgroupParent } = contest.containerd;
   const run = await timed(() => Pod.run(cri, { handler: contestant.handler, cgroupParent }));
   const pod = run.value;
   const create = await timed(() => pod.create());

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type OverheadMemory, overheadMemory } from "@kuasar/install/overhead-memory";
 import { Pod } from "@kuasar/install/pod";
-import type { Arena, Contestant } from "./contestants.ts";
+import type { Contest, Contestant } from "./contestants.ts";
 import { timed } from "./statistics.ts";
 
 export interface Crowd {
@@ -18,18 +18,18 @@ const SETTLE_MS = 2_000;
 const AT_A_TIME = 10;
 
 /** Many pods, each with a container, all asked for at once. */
-export async function measureCrowd(arena: Arena, contestant: Contestant, size: number): Promise<Crowd> {
-  const start = await timed(() => startPods(arena, contestant, size));
+export async function measureCrowd(contest: Contest, contestant: Contestant, size: number): Promise<Crowd> {
+  const start = await timed(() => startPods(contest, contestant, size));
   const memory = await settledMemory(contestant, start.value);
   const stop = await timed(() => removePods(start.value));
   return { startMs: start.ms, stopMs: stop.ms, memory };
 }
 
 /** The memory of many pods with a container each. */
-export async function measureMemory(arena: Arena, contestant: Contestant, size: number): Promise<OverheadMemory> {
+export async function measureMemory(contest: Contest, contestant: Contestant, size: number): Promise<OverheadMemory> {
   const running: RunningPod[] = [];
   while (running.length < size) {
-    running.push(...(await startPods(arena, contestant, Math.min(AT_A_TIME, size - running.length))));
+    running.push(...(await startPods(contest, contestant, Math.min(AT_A_TIME, size - running.length))));
   }
   const memory = await settledMemory(contestant, running);
   while (running.length > 0) await removePods(running.splice(0, AT_A_TIME));
@@ -41,7 +41,7 @@ interface RunningPod {
   readonly containerId: string;
 }
 
-function startPods({ containerd }: Arena, { handler }: Contestant, count: number): Promise<RunningPod[]> {
+function startPods({ containerd }: Contest, { handler }: Contestant, count: number): Promise<RunningPod[]> {
   const { cri, cgroupParent } = containerd;
   const start = async () => {
     const pod = await Pod.run(cri, { handler, cgroupParent });

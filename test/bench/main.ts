@@ -7,7 +7,7 @@ import { cacheDirectory } from "@kuasar/install/parts";
 import { Command, Option } from "commander";
 import { execa } from "execa";
 import { type CallTimes, callTimes, emptyCall, measureCalls, noSamples } from "./calls.ts";
-import { type Arena, type Contestant, openArena } from "./contestants.ts";
+import { type Contest, type Contestant, openContest } from "./contestants.ts";
 import { type Crowd, measureCrowd, measureMemory } from "./crowd.ts";
 import { count, type Finding, findingsTable, holds, ratio } from "./report.ts";
 import { median } from "./statistics.ts";
@@ -32,34 +32,34 @@ interface Measured {
 }
 
 /** Measures both contestants by turns, so that what changes on the machine meanwhile touches both. */
-async function measure(arena: Arena, options: BenchOptions): Promise<[Measured, Measured]> {
-  const sides: Contestant[] = [arena.baseline, arena.candidate];
+async function measure(contest: Contest, options: BenchOptions): Promise<[Measured, Measured]> {
+  const sides: Contestant[] = [contest.baseline, contest.candidate];
   const samples = sides.map(noSamples);
   const crowds: Crowd[][] = sides.map(() => []);
   const throughputs: number[][] = sides.map(() => []);
   // The first call of everything is slower: programs come from disk, folders are made.
   for (const side of sides) {
-    await measureCalls(arena, side, noSamples());
-    await measureThroughput(arena, side);
+    await measureCalls(contest, side, noSamples());
+    await measureThroughput(contest, side);
   }
-  const emptyMs = await emptyCall(arena);
+  const emptyMs = await emptyCall(contest);
   for (let index = 0; index < options.pods; index++) {
     progress(`one after another: pod ${index + 1} of ${options.pods}`);
-    for (const [which, side] of sides.entries()) await measureCalls(arena, side, samples[which] ?? noSamples());
+    for (const [which, side] of sides.entries()) await measureCalls(contest, side, samples[which] ?? noSamples());
   }
   for (let round = 0; round < options.rounds; round++) {
     progress(`${options.crowd} pods at once, throughput: round ${round + 1} of ${options.rounds}`);
     for (const [which, side] of sides.entries()) {
-      crowds[which]?.push(await measureCrowd(arena, side, options.crowd));
+      crowds[which]?.push(await measureCrowd(contest, side, options.crowd));
     }
     for (let repeat = 0; repeat < 3; repeat++) {
-      for (const [which, side] of sides.entries()) throughputs[which]?.push(await measureThroughput(arena, side));
+      for (const [which, side] of sides.entries()) throughputs[which]?.push(await measureThroughput(contest, side));
     }
   }
   const memories: OverheadMemory[] = [];
   if (options.memoryPods !== undefined) {
     progress(`memory of ${options.memoryPods} pods`);
-    for (const side of sides) memories.push(await measureMemory(arena, side, options.memoryPods));
+    for (const side of sides) memories.push(await measureMemory(contest, side, options.memoryPods));
   }
   const measured = sides.map((_, which) => ({
     calls: callTimes(samples[which] ?? noSamples(), emptyMs),
@@ -152,18 +152,18 @@ function progress(text: string): void {
 }
 
 async function bench(options: BenchOptions): Promise<void> {
-  const arena = await openArena(options);
+  const contest = await openContest(options);
   let found: Finding[];
   try {
-    const [baseline, candidate] = await measure(arena, options);
+    const [baseline, candidate] = await measure(contest, options);
     found = findings(baseline, candidate, options);
   } finally {
     progress("");
-    await arena.close();
+    await contest.close();
   }
-  const runc = (await execa(arena.containerd.parts.runc, ["--version"])).stdout.split("\n")[0];
+  const runc = (await execa(contest.containerd.parts.runc, ["--version"])).stdout.split("\n")[0];
   const machine = { kernel: release(), arch: arch(), cpus: cpus().length, cgroups: cgroupMode(), runc };
-  const names: [string, string] = [arena.baseline.shim, arena.candidate.shim];
+  const names: [string, string] = [contest.baseline.shim, contest.candidate.shim];
   process.stdout.write(`${findingsTable(found, names)}\n`);
   const lines = found.map((finding) => ({ ...finding, ratio: ratio(finding), holds: holds(finding) }));
   await mkdir(dirname(options.json), { recursive: true });

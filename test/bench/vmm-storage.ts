@@ -1,22 +1,19 @@
 // What files cost in a pod's virtual machine: many small ones and a large one, on each kind of storage, in one run.
 import { createHash, randomBytes } from "node:crypto";
-import { createReadStream, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { mkdir, mkdtemp, open, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { createReadStream, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdir, open, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { connectCri } from "@kuasar/install/cri-client";
 import { writeGuestImage } from "@kuasar/install/guest-image";
-import { cacheDirectory, labParts, vmmParts } from "@kuasar/install/parts";
+import { cacheDirectory, vmmParts } from "@kuasar/install/parts";
 import { type ContainerConfig, Pod, type PodConfig } from "@kuasar/install/pod";
-import { createPrivateContainerd } from "@kuasar/install/private-containerd";
 import { processTable } from "@kuasar/install/process-table";
-import { programDirectory, programPath } from "@kuasar/install/programs";
-import { SandboxerProcess } from "@kuasar/install/sandboxer-process";
 import { type TarEntry, tarArchive } from "@kuasar/install/tar-archive";
+import { guestImageIn } from "@kuasar/vmm-sandboxer/machine/guest-image";
 import Table from "cli-table3";
 import { Command, InvalidArgumentError } from "commander";
-import { stringify } from "smol-toml";
+import { openArena } from "./arena.ts";
 import { median, timed } from "./statistics.ts";
 
 const FOLDERS = 100;
@@ -55,62 +52,35 @@ interface BenchOptions {
   readonly json: string;
 }
 
-async function openArena() {
-  const [parts, { kernel }] = [await labParts(), await vmmParts()];
+async function openStorageArena() {
+  const { kernel } = await vmmParts();
   const guest = join(cacheDirectory(), "guest-image");
   await writeGuestImage({ output: guest, kernel: kernel.image, modules: kernel.modules, ociRuntime: "crun" });
-  const directory = await mkdtemp(join(tmpdir(), "kuasar-bench-"));
-  const sandboxers = sideNames.map((name, index) => {
-    const configFile = join(directory, `${index}.toml`);
-    const images = { kernel_path: join(guest, "vmlinuz"), initrd_path: join(guest, "initrd.img") };
-    const rest = { memory_in_mb: MEMORY_MB, boot_timeout_in_ms: PATIENCE_SECONDS * 1000, ...SIDES[name] };
-    writeFileSync(configFile, stringify({ hypervisor: { ...images, ...rest } }));
-    return new SandboxerProcess({
-      program: programPath("vmm-sandboxer"),
-      socket: join(directory, `${index}.sock`),
-      directory: join(directory, `sandboxes-${index}`),
-      logFile: join(directory, `sandboxer-${index}.log`),
-      args: ["--config", configFile],
-    });
+  const common = { ...guestImageIn(guest), memory_in_mb: MEMORY_MB, boot_timeout_in_ms: PATIENCE_SECONDS * 1000 };
+  const sandboxers = sideNames.map((name) => {
+    const config = { hypervisor: { ...common, ...SIDES[name] } };
+    return [handlerOf(name), { program: "vmm-sandboxer", config }] as const;
   });
-  const containerd = await createPrivateContainerd({
-    directory: join(directory, "containerd"),
-    parts,
-    path: [programDirectory()],
-    runtimes: Object.fromEntries(
-      sideNames.map((name, index) => [
-        name,
-        { runtime_type: "io.containerd.kuasar.v2", options: { socket: join(directory, `${index}.sock`) } },
-      ]),
-    ),
-  });
-  const cri = connectCri(containerd.layout.socket, { callTimeoutMs: PATIENCE_SECONDS * 1000 });
+  const arena = await openArena(Object.fromEntries(sandboxers));
+  const cri = connectCri(arena.containerd.layout.socket, { callTimeoutMs: PATIENCE_SECONDS * 1000 });
   const close = async () => {
     cri.close();
-    const remains = await containerd.stop();
-    for (const sandboxer of sandboxers) await sandboxer.kill("SIGTERM");
-    await rm(directory, { recursive: true });
-    if (remains.length > 0) throw new Error(`left over after the bench:\n${remains.join("\n")}`);
+    await arena.close();
   };
-  try {
-    for (const sandboxer of sandboxers) await sandboxer.start();
-    await containerd.start();
-    await containerd.importImages();
-  } catch (error) {
-    await close();
-    throw error;
-  }
-  return { containerd, cri, volume: join(directory, "volume"), close };
+  return { containerd: arena.containerd, cri, volume: join(arena.directory, "volume"), close };
 }
 
-type Arena = Awaited<ReturnType<typeof openArena>>;
+/** Also the name of a socket. */
+const handlerOf = (side: SideName) => side.replace("=", "-");
+
+type Arena = Awaited<ReturnType<typeof openStorageArena>>;
 
 const privileged = (config: PodConfig | ContainerConfig) => {
   config.linux.securityContext.privileged = true;
 };
 
-const runPod = ({ cri, containerd: { cgroupParent } }: Arena, handler: SideName) =>
-  Pod.run(cri, { handler, cgroupParent, network: "cni", configure: privileged });
+const runPod = ({ cri, containerd: { cgroupParent } }: Arena, side: SideName) =>
+  Pod.run(cri, { handler: handlerOf(side), cgroupParent, network: "cni", configure: privileged });
 
 /** A container that has the volume at /volume, and a file system in the machine's memory at /memory. */
 async function startWorkbench(arena: Arena, pod: Pod): Promise<(script: string) => Promise<string>> {
@@ -265,7 +235,7 @@ function progress(text: string): void {
 }
 
 async function bench(options: BenchOptions): Promise<void> {
-  const arena = await openArena();
+  const arena = await openStorageArena();
   const figures = await measure(arena, options).finally(arena.close);
   progress("");
   process.stdout.write(`${tables(figures, options)}\n`);

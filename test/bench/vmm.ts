@@ -1,21 +1,19 @@
 // What a pod in a virtual machine takes, beside the bare boot of the same kernel by the same QEMU, in one run.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { writeGuestImage } from "@kuasar/install/guest-image";
-import { cacheDirectory, labParts, vmmParts } from "@kuasar/install/parts";
+import { cacheDirectory, vmmParts } from "@kuasar/install/parts";
 import { Pod } from "@kuasar/install/pod";
-import { createPrivateContainerd } from "@kuasar/install/private-containerd";
 import { processorTime, processTable, proportionalMemory } from "@kuasar/install/process-table";
-import { programDirectory, programPath } from "@kuasar/install/programs";
-import { SandboxerProcess } from "@kuasar/install/sandboxer-process";
+import { programPath } from "@kuasar/install/programs";
 import { VMM_CONFIG_DEFAULTS } from "@kuasar/vmm-sandboxer/config";
 import { createQemu } from "@kuasar/vmm-sandboxer/hypervisor/qemu/qemu";
 import { guestImageIn } from "@kuasar/vmm-sandboxer/machine/guest-image";
 import { measureTscKhz } from "@kuasar/vmm-sandboxer/vmm-sandboxer";
 import { Command } from "commander";
-import { stringify } from "smol-toml";
+import { openArena } from "./arena.ts";
 import { type BareBoot, type Boot, createBareBoot } from "./bare-boot.ts";
 import { count, type Finding, publish } from "./report.ts";
 import { median, timed } from "./statistics.ts";
@@ -28,55 +26,23 @@ interface BenchOptions {
   readonly json: string;
 }
 
-async function openArena() {
-  const [parts, { kernel }] = [await labParts(), await vmmParts()];
-  const directory = mkdtempSync(join(tmpdir(), "kuasar-bench-"));
-  const guest = join(directory, "guest");
+async function openVmmArena() {
+  const { kernel } = await vmmParts();
+  const guest = mkdtempSync(join(tmpdir(), "kuasar-bench-guest-"));
   await writeGuestImage({ output: guest, kernel: kernel.image, modules: kernel.modules, ociRuntime: "crun" });
   const hypervisor = guestImageIn(guest);
-  const configFile = join(directory, "vmm.toml");
-  writeFileSync(configFile, stringify({ hypervisor }));
-  const socket = join(directory, "sandboxer.sock");
-  const logFile = join(directory, "sandboxer.log");
-  const sandboxer = new SandboxerProcess({
-    program: programPath("vmm-sandboxer"),
-    socket,
-    directory: join(directory, "sandboxes"),
-    logFile,
-    args: ["--config", configFile, "--log-level", "debug"],
-  });
-  const vmm = { runtime_type: "io.containerd.kuasar.v2", options: { socket } };
-  const containerd = await createPrivateContainerd({
-    directory: join(directory, "containerd"),
-    parts,
-    path: [programDirectory()],
-    runtimes: { vmm },
-  });
-  const close = async () => {
-    const remains = await containerd.stop();
-    await sandboxer.kill("SIGTERM");
-    rmSync(directory, { recursive: true });
-    if (remains.length > 0) throw new Error(`left over after the bench:\n${remains.join("\n")}`);
-  };
-  try {
-    await sandboxer.start();
-    await containerd.start();
-    await containerd.importImages();
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  const vmm = { program: "vmm-sandboxer", config: { hypervisor: { ...hypervisor } }, args: ["--log-level", "debug"] };
+  const arena = await openArena({ vmm });
   return {
-    containerd,
-    sandboxer,
-    parts,
+    ...arena,
+    sandboxer: arena.sandboxer("vmm").process,
     kernel: kernel.image,
     config: { ...VMM_CONFIG_DEFAULTS.hypervisor, ...hypervisor },
-    close,
+    close: () => arena.close().finally(() => rmSync(guest, { recursive: true })),
   };
 }
 
-type Arena = Awaited<ReturnType<typeof openArena>>;
+type Arena = Awaited<ReturnType<typeof openVmmArena>>;
 
 interface PodTimes {
   readonly runPod: number;
@@ -194,10 +160,10 @@ async function measure(arena: Arena, bare: BareBoots, { pods }: BenchOptions): P
 }
 
 async function bench(options: BenchOptions): Promise<void> {
-  const arena = await openArena();
-  const { config, parts } = arena;
+  const arena = await openVmmArena();
+  const { config, containerd } = arena;
   const hypervisor = createQemu(config, () => measureTscKhz(programPath("vmm-task")));
-  const { busybox } = parts;
+  const { busybox } = containerd.parts;
   const bare = {
     asItComes: createBareBoot({ hypervisor, config, kernel: arena.kernel, asItComes: true, busybox }),
     asOurs: createBareBoot({ hypervisor, config, kernel: config.kernel_path, asItComes: false, busybox }),

@@ -1,25 +1,17 @@
 // What a module takes to run as a container, beside busybox by containerd's own shim and beside the bare engine, in one run.
-import { execFile } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { promisify } from "node:util";
 import { busyboxReference } from "@kuasar/install/images";
 import { overheadMemory } from "@kuasar/install/overhead-memory";
-import { cacheDirectory, labParts, wasmParts } from "@kuasar/install/parts";
+import { cacheDirectory, wasmParts } from "@kuasar/install/parts";
 import { Pod } from "@kuasar/install/pod";
-import { createPrivateContainerd } from "@kuasar/install/private-containerd";
-import { programDirectory, programPath } from "@kuasar/install/programs";
-import { SandboxerProcess } from "@kuasar/install/sandboxer-process";
 import { wasmImage, wasmReference } from "@kuasar/install/wasm-image";
 import { Command } from "commander";
-import { stringify } from "smol-toml";
+import { openArena } from "./arena.ts";
 import { engineStart } from "./engine-start.ts";
 import { count, type Finding, publish } from "./report.ts";
 import { median, timed } from "./statistics.ts";
 
-const _run = promisify(execFile);
 const ENGINES = ["wasmtime", "wasmedge"] as const;
 type EngineName = (typeof ENGINES)[number];
 
@@ -44,49 +36,21 @@ interface BenchOptions {
   readonly json: string;
 }
 
-async function openArena() {
-  const [parts, engines] = [await labParts(), await wasmParts()];
-  const directory = await mkdtemp(join(tmpdir(), "kuasar-bench-"));
-  const socket = join(directory, "sandboxer.sock");
-  const configFile = join(directory, "wasm.toml");
-  await writeFile(configFile, stringify({ ...engines }));
-  const sandboxer = new SandboxerProcess({
-    program: programPath("wasm-sandboxer"),
-    socket,
-    directory: join(directory, "sandboxes"),
-    logFile: join(directory, "sandboxer.log"),
-    args: ["--config", configFile],
-  });
-  const wasm = {
-    runtime_type: "io.containerd.kuasar.v2",
-    options: { socket },
-    pod_annotations: ["kuasar.io/*"],
-  };
-  const containerd = await createPrivateContainerd({
-    directory: join(directory, "containerd"),
-    parts,
-    path: [programDirectory()],
-    runtimes: { runc: { runtime_type: "io.containerd.runc.v2" }, wasm },
-  });
-  const close = async () => {
-    const remains = await containerd.stop();
-    await sandboxer.kill("SIGTERM");
-    await rm(directory, { recursive: true });
-    if (remains.length > 0) throw new Error(`left over after the bench:\n${remains.join("\n")}`);
-  };
+async function openWasmArena() {
+  const engines = await wasmParts();
+  const wasm = { program: "wasm-sandboxer", config: { ...engines }, podAnnotations: ["kuasar.io/*"] };
+  const arena = await openArena({ wasm }, { runc: { runtime_type: "io.containerd.runc.v2" } });
   try {
-    await sandboxer.start();
-    await containerd.start();
-    await containerd.importImages();
-    await containerd.importImage(wasmImage());
+    await arena.containerd.importImage(wasmImage());
   } catch (error) {
-    await close();
+    await arena.close();
     throw error;
   }
-  return { containerd, sandboxer, engines, modules: join(directory, "sandboxes", ".modules"), close };
+  const { process, folder } = arena.sandboxer("wasm");
+  return { ...arena, engines, sandboxer: process, modules: join(folder, ".modules") };
 }
 
-type Arena = Awaited<ReturnType<typeof openArena>>;
+type Arena = Awaited<ReturnType<typeof openWasmArena>>;
 
 /** Milliseconds until a pod with a container has been started. */
 async function startPod({ containerd }: Arena, { handler, image, command, annotations }: Side): Promise<number> {
@@ -204,7 +168,7 @@ async function measure(arena: Arena, options: BenchOptions): Promise<Finding[]> 
 }
 
 async function bench(options: BenchOptions): Promise<void> {
-  const arena = await openArena();
+  const arena = await openWasmArena();
   const findings = await measure(arena, options).finally(arena.close);
   const names = ["containerd-shim-runc-v2, busybox", "kuasar, a module"] as const;
   await publish(findings, names, options.json);
