@@ -97,8 +97,8 @@ export interface Hypervisor {
   /** FAILED_PRECONDITION if the program, or what it needs of this host, is not there. */
   capabilities(): Capabilities;
   launch(plan: MachinePlan): Launch;
-  pause(directory: string): Promise<void>;
-  resume(directory: string): Promise<void>;
+  /** Has a machine stand still, or go on. Harmless if it does already. */
+  setState(directory: string, state: "paused" | "running"): Promise<void>;
   /**
    * Gives a running machine a drive, in a slot below `capabilities().drives` that is free. Answers with its address, by
    * which vmm-task finds it (OpenDriveRequest in guest.proto). FAILED_PRECONDITION for a file that cannot be opened so.

@@ -24,11 +24,11 @@ export function createWholeMachine({ hypervisor, machines, growth, cgroupOf, log
   return {
     async pause(sandbox) {
       if (!hypervisor.capabilities().pause) throw unimplemented(`${hypervisor.name} cannot pause a machine`);
-      await hypervisor.pause(hypervisorFolder(sandbox));
+      await hypervisor.setState(hypervisorFolder(sandbox), "paused");
     },
 
     async resume(sandbox) {
-      await hypervisor.resume(hypervisorFolder(sandbox));
+      await hypervisor.setState(hypervisorFolder(sandbox), "running");
       try {
         // It does not know how long it stood still.
         await machines.of(sandbox).guest.setClock();

@@ -83,8 +83,7 @@ export function createQemu(config: VmmConfig, tscKhz: () => number): Hypervisor 
       };
     },
 
-    pause: (directory) => runQmp(qmpSocket(directory), "stop"),
-    resume: (directory) => runQmp(qmpSocket(directory), "cont"),
+    setState: (directory, state) => runQmp(qmpSocket(directory), state === "paused" ? "stop" : "cont"),
     attachDrive: (directory, slot, drive) => attachDrive(qmpSocket(directory), slot, drive),
     detachDrive: (directory, slot) => detachDrive(qmpSocket(directory), slot),
     grow: (directory, size) => openQmp(qmpSocket(directory), (qmp) => growMachine(qmp, config, size)),
