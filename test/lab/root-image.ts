@@ -44,6 +44,8 @@ const packages = [
   // Virtual machines in this one.
   "qemu-system-x86",
   "lz4",
+  "erofs-utils",
+  "e2fsprogs",
   "iputils-ping",
 ];
 

@@ -6,6 +6,8 @@ import { findMachineType, type MachineType } from "./machine-type.ts";
 import { asArgument, memoryBackend } from "./memory-backend.ts";
 
 const MEBIBYTE = 1024 * 1024;
+/** What an emulated machine may keep of code that it has translated: QEMU's own limit is 1 GiB. A boot and a shell take 50. */
+const TRANSLATIONS_MIB = 128;
 
 export interface CommandLineParts {
   readonly plan: MachinePlan;
@@ -64,7 +66,7 @@ function machine({ plan, config, kvm }: CommandLineParts): string[] {
   const model = !kvm && config.cpu_model === "host" ? "max" : config.cpu_model;
   return [
     ...["-machine", [name, ...options, ...asked, "memory-backend=memory"].join(",")],
-    ...["-accel", kvm ? "kvm" : "tcg,thread=multi"],
+    ...["-accel", kvm ? "kvm" : `tcg,thread=multi,tb-size=${TRANSLATIONS_MIB}`],
     ...["-cpu", [model, config.cpu_features].filter((word) => word !== "").join(",")],
     ...["-smp", `${plan.vcpus}${grows(config) ? `,maxcpus=${plan.largest.vcpus}` : ""}`],
     ...(config.firmware_path === "" ? [] : ["-bios", config.firmware_path]),
