@@ -54,24 +54,23 @@ const behindMachine: Weights<FaultKind> = {
  * @param mode "runc" is containerd's own shim, whatever the sandboxer
  */
 export function subjectOf(sandboxer: (typeof sandboxers)[number], mode: (typeof modes)[number]): Subject {
-  if (mode === "runc") {
-    return { runtimeCase: caseIn(runtimeCases, ({ sandboxer }) => !sandboxer), ...linuxOnly, faults: withoutSandboxer };
-  }
-  const isMode = ({ sandboxer, sandboxMode }: RuntimeCase) =>
-    sandboxer && (sandboxMode === "shim") === (mode === "shim");
-  if (sandboxer === "runc") {
-    return { runtimeCase: caseIn(runtimeCases, isMode), ...linuxOnly, faults: behindSandboxer };
-  }
+  const runtimeCase = caseOf(sandboxer, mode);
+  if (mode === "runc") return { runtimeCase, ...linuxOnly, faults: withoutSandboxer };
+  if (sandboxer === "runc") return { runtimeCase, ...linuxOnly, faults: behindSandboxer };
   if (sandboxer === "vmm") {
-    const runtimeCase = caseIn(vmCases, isMode);
     // An emulated machine takes seconds to boot, and shall come that far now and then.
     return { runtimeCase, workloads: { guest: 1 }, faults: behindMachine, network: "cni", calmMs: 30_000 };
   }
-  return {
-    runtimeCase: wasmCase(caseIn(wasmCases(sandboxer), isMode)),
-    workloads: { wasm: 4, linux: 1 },
-    faults: { ...behindSandboxer, compiler: 4 },
-  };
+  return { runtimeCase, workloads: { wasm: 4, linux: 1 }, faults: { ...behindSandboxer, compiler: 4 } };
+}
+
+/** As {@link subjectOf}; the modules of Wasm pods are those of the workload. */
+export function caseOf(sandboxer: (typeof sandboxers)[number], mode: (typeof modes)[number]): RuntimeCase {
+  if (mode === "runc") return caseIn(runtimeCases, ({ sandboxer }) => !sandboxer);
+  const isMode = ({ sandboxer, sandboxMode }: RuntimeCase) =>
+    sandboxer && (sandboxMode === "shim") === (mode === "shim");
+  if (sandboxer === "runc") return caseIn(runtimeCases, isMode);
+  return sandboxer === "vmm" ? caseIn(vmCases, isMode) : wasmCase(caseIn(wasmCases(sandboxer), isMode));
 }
 
 const linuxOnly = { workloads: { linux: 1 } } as const;

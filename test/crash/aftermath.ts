@@ -1,3 +1,5 @@
+import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { waitUntil } from "@kuasar/install/wait-until";
 import { runtime } from "@kuasar/proto/cri";
 import { assert } from "chai";
@@ -18,16 +20,41 @@ const PATIENCE_MS = 30_000;
 /** A shim without a task looks for its bundle every five seconds; a sandboxer gives orphans ten. */
 const SETTLE_MS = 20_000;
 
-export async function startMayfly({ lab, bystander }: CrashLab): Promise<Mayfly> {
-  const containerId = await bystander.start({ command: endsOnRequest });
-  const pid = await pidOf(lab, containerId);
+export async function startMayfly(crash: CrashLab): Promise<Mayfly> {
+  const { lab, bystander } = crash;
+  const { containerId, end } = crash.subject.rootIsHere ? await mayflyHere(crash) : await mayflyInMachine(crash);
   return {
-    end: () => endContainer(pid),
+    end,
     async assertRemembered() {
       assert.equal(await exitCodeOf(bystander, containerId), ENDED_WITH, "exit code of a container of the bystander");
       await patiently("the ended container to be removed", () =>
         lab.containerd.cri.runtime.removeContainer({ containerId }),
       );
+    },
+  };
+}
+
+async function mayflyHere({ lab, bystander }: CrashLab) {
+  const containerId = await bystander.start({ command: endsOnRequest });
+  const pid = await pidOf(lab, containerId);
+  return { containerId, end: () => endContainer(pid) };
+}
+
+/** Its root is not to be reached from here, but a volume is. */
+async function mayflyInMachine({ bystander, scratch }: CrashLab) {
+  const volume = mkdtempSync(join(scratch, "volume-"));
+  const containerId = await bystander.start({
+    command: ["sh", "-c", `while [ ! -e /volume/end ]; do sleep 0.05; done; : > /volume/ended; exit ${ENDED_WITH}`],
+    configure: (config) => {
+      config.mounts = [{ containerPath: "/volume", hostPath: volume }];
+    },
+  });
+  return {
+    containerId,
+    async end() {
+      writeFileSync(join(volume, "end"), "");
+      const ended = () => existsSync(join(volume, "ended"));
+      await waitUntil(ended, { what: "a container in a machine to end", timeoutMs: PATIENCE_MS });
     },
   };
 }

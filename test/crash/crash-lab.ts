@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Pod } from "@kuasar/install/pod";
 import { footprint } from "../integration/footprint.ts";
 import { Lab } from "../integration/lab.ts";
-import type { RuntimeCase } from "../integration/runtime-case.ts";
+import type { Subject } from "./subject.ts";
 import { createTracedRuntime, type TracedRuntime } from "./traced-runtime.ts";
 import { createTracedShim, type TracedShim } from "./traced-shim.ts";
 
@@ -13,6 +13,7 @@ const LOG_LINES = 15;
 /** A lab whose processes can be struck at any point, with a pod in it that must not notice. */
 export class CrashLab {
   private constructor(
+    readonly subject: Subject,
     readonly lab: Lab,
     readonly shim: TracedShim,
     readonly runtime: TracedRuntime,
@@ -24,15 +25,21 @@ export class CrashLab {
     readonly scratch: string,
   ) {}
 
-  static async start(runtimeCase: RuntimeCase): Promise<CrashLab> {
+  static async start(subject: Subject): Promise<CrashLab> {
     const scratch = mkdtempSync(join(tmpdir(), "kuasar-traces-"));
     const shim = createTracedShim();
     const runtime = createTracedRuntime();
-    const extras = { shimDirectory: shim.directory, sandboxerArgs: ["--config", runtime.configFile] };
-    const lab = await Lab.start(runtimeCase, {}, {}, extras);
+    const sandboxerArgs = subject.hasRuntime ? ["--config", runtime.configFile] : [];
+    const extras = { shimDirectory: shim.directory, sandboxerArgs };
+    const lab = await Lab.start(subject.runtimeCase, {}, {}, extras);
     const bystander = await lab.runPod({ network: "cni" });
     const container = await bystander.start();
-    return new CrashLab(lab, shim, runtime, bystander, container, await footprint(lab), scratch);
+    return new CrashLab(subject, lab, shim, runtime, bystander, container, await footprint(lab), scratch);
+  }
+
+  /** What the pods of operations have; a machine cannot have the host's. */
+  get network(): "host" | "cni" {
+    return this.subject.rootIsHere ? "host" : "cni";
   }
 
   /** Fails if anything had to be removed by force. */

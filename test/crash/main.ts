@@ -1,21 +1,24 @@
 // Strikes one process after another at every point of every operation, and says what does not hold afterwards:
-//   npm run crash -- [--part TEXT] [--operation TEXT] [--every K] [--from N] [--sandbox-mode shim]
-import { Command } from "commander";
-import { type RuntimeCase, runtimeCases } from "../integration/runtime-case.ts";
+//   npm run crash -- [--sandboxer vmm] [--part TEXT] [--operation TEXT] [--every K] [--from N] [--sandbox-mode shim]
+import { Command, Option } from "commander";
+import { sandboxers } from "../churn/subject.ts";
 import { CrashLab } from "./crash-lab.ts";
 import { type CrashPoint, pointName } from "./crash-point.ts";
 import { clientOperations, type Operation, shimDeath } from "./operations.ts";
 import type { Part } from "./part.ts";
 import { parts } from "./parts/all.ts";
+import { runtime } from "./parts/runtime.ts";
+import { type Subject, subjectOf } from "./subject.ts";
 import { findPoints, strikeAt } from "./trial.ts";
 
 interface Flags {
+  readonly sandboxer: (typeof sandboxers)[number];
   readonly part?: string;
   readonly operation?: string;
   readonly point?: string;
   readonly every: string;
   readonly from: string;
-  readonly sandboxMode: string;
+  readonly sandboxMode: "podsandbox" | "shim";
 }
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
@@ -26,10 +29,10 @@ class Campaign {
   readonly faults: string[] = [];
   private crash: CrashLab | undefined;
 
-  constructor(private readonly runtimeCase: RuntimeCase) {}
+  constructor(private readonly subject: Subject) {}
 
   private async lab(): Promise<CrashLab> {
-    this.crash ??= await CrashLab.start(this.runtimeCase);
+    this.crash ??= await CrashLab.start(this.subject);
     return this.crash;
   }
 
@@ -65,13 +68,11 @@ class Campaign {
 }
 
 async function main(flags: Flags): Promise<void> {
-  const runtimeCase = runtimeCases.find(({ sandboxer, sandboxMode }) => {
-    return sandboxer && (sandboxMode ?? "podsandbox") === flags.sandboxMode;
-  });
-  if (!runtimeCase) throw new Error(`--sandbox-mode: expected podsandbox or shim, got ${flags.sandboxMode}`);
-  const campaign = new Campaign(runtimeCase);
+  const subject = subjectOf(flags.sandboxer, flags.sandboxMode === "shim" ? "shim" : "default");
+  const campaign = new Campaign(subject);
   try {
     for (const part of parts.filter(({ name }) => name.startsWith(flags.part ?? ""))) {
+      if (part === runtime && !subject.hasRuntime) continue;
       for (const operation of [...clientOperations, shimDeath]) {
         if (!operation.name.includes(flags.operation ?? "") || !part.takesPartIn(operation)) continue;
         await campaign.run(part, operation, flags);
@@ -91,6 +92,7 @@ await new Command("crash")
   .option("--point <name>", "only this point, such as rename#2")
   .option("--every <k>", "only every k-th point", "1")
   .option("--from <n>", "only from the n-th point on", "0")
-  .option("--sandbox-mode <mode>", "podsandbox or shim", "podsandbox")
+  .addOption(new Option("--sandboxer <name>").choices(sandboxers).default("runc"))
+  .addOption(new Option("--sandbox-mode <mode>").choices(["podsandbox", "shim"]).default("podsandbox"))
   .action(main)
   .parseAsync();

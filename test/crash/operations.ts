@@ -3,6 +3,7 @@ import { waitUntil } from "@kuasar/install/wait-until";
 import { runtime } from "@kuasar/proto/cri";
 import { exitCodeOf } from "../integration/container-end.ts";
 import type { CrashLab } from "./crash-lab.ts";
+import { CODE_OF_SAYS } from "./subject.ts";
 
 /** What an operation is done to. */
 export interface Scene {
@@ -21,16 +22,16 @@ export interface Operation {
 
 const nothing = async (): Promise<Scene> => ({});
 
-const withPod = async ({ lab }: CrashLab): Promise<Scene> => ({ pod: await lab.runPod() });
+const withPod = async ({ lab, network }: CrashLab): Promise<Scene> => ({ pod: await lab.runPod({ network }) });
 
-const withContainer = async ({ lab }: CrashLab): Promise<Scene> => {
-  const pod = await lab.runPod();
-  return { pod, containerId: await pod.start() };
+const withContainer = async ({ lab, network, subject }: CrashLab): Promise<Scene> => {
+  const pod = await lab.runPod({ network });
+  return { pod, containerId: await pod.start(subject.stays) };
 };
 
-const withExitedContainer = async ({ lab }: CrashLab): Promise<Scene> => {
-  const pod = await lab.runPod();
-  const containerId = await pod.start({ command: ["true"] });
+const withExitedContainer = async ({ lab, network, subject }: CrashLab): Promise<Scene> => {
+  const pod = await lab.runPod({ network });
+  const containerId = await pod.start(subject.ends);
   await exitCodeOf(pod, containerId);
   return { pod, containerId };
 };
@@ -54,24 +55,28 @@ export const clientOperations: readonly Operation[] = [
   {
     name: "StartContainer",
     prepare: withPod,
-    run: async (_crash, scene) => void (await podOf(scene).start()),
+    run: async ({ subject }, scene) => void (await podOf(scene).start(subject.stays)),
   },
   {
     name: "ExecSync",
     prepare: withContainer,
-    async run(_crash, scene) {
-      const { stdout, exitCode } = await podOf(scene).exec(containerOf(scene), "sh", "-c", "echo out; exit 3");
-      if (exitCode !== 3 || stdout !== "out\n") throw new WrongAnswer(`exec: ${exitCode} ${JSON.stringify(stdout)}`);
+    async run({ subject: { says } }, scene) {
+      const { stdout, exitCode } = await podOf(scene).exec(containerOf(scene), ...says.command);
+      if (exitCode !== CODE_OF_SAYS || stdout !== says.stdout) {
+        throw new WrongAnswer(`exec: ${exitCode} ${JSON.stringify(stdout)}`);
+      }
     },
   },
   {
     name: "StopContainer",
     prepare: withContainer,
-    async run({ lab }, scene) {
+    async run({ lab, subject }, scene) {
       const containerId = containerOf(scene);
       await lab.containerd.cri.runtime.stopContainer({ containerId, timeout: 10 });
       const exitCode = await exitCodeOf(podOf(scene), containerId);
-      if (exitCode !== 0) throw new WrongAnswer(`the container ended with ${exitCode}, its trap says 0`);
+      if (exitCode !== subject.stoppedCode) {
+        throw new WrongAnswer(`the container ended with ${exitCode}, expected ${subject.stoppedCode}`);
+      }
     },
   },
   {
@@ -94,10 +99,11 @@ export const clientOperations: readonly Operation[] = [
   {
     name: "ctr run",
     prepare: nothing,
-    async run({ lab }) {
-      const args = lab.ctrRunArgs(["--rm"], "crash", "sh", "-c", "echo out; exit 3");
+    async run({ lab, subject: { says } }) {
+      const args = lab.ctrRunImageArgs(says.image, ["--rm"], "crash", ...says.command);
       const { exitCode, stdout, stderr } = await lab.containerd.ctr(args, { reject: false });
-      if (exitCode !== 3 || stdout !== "out") throw new Error(`ctr run: ${exitCode} ${stdout} ${stderr}`);
+      if (exitCode !== CODE_OF_SAYS || `${stdout}\n` !== says.stdout)
+        throw new Error(`ctr run: ${exitCode} ${stdout} ${stderr}`);
     },
   },
 ];

@@ -7,11 +7,13 @@ import { runtime } from "../crash/parts/runtime.ts";
 import { sandboxer } from "../crash/parts/sandboxer.ts";
 import { shimServe, shimStart } from "../crash/parts/shim.ts";
 import { straceProgram } from "../crash/strace.ts";
+import { subjectOf } from "../crash/subject.ts";
 import { findPoints, strikeAt } from "../crash/trial.ts";
-import { runtimeCases } from "./runtime-case.ts";
+
+type Selection = readonly [part: Part, operation: string, title: string, at: RegExp, after?: number][];
 
 /** A thin selection of what `npm run crash` does: one point of each part, and every point that once showed a fault. */
-const selection: readonly [part: Part, operation: string, title: string, at: RegExp, after?: number][] = [
+const selection: Selection = [
   [shimStart, "RunPodSandbox", "it has forked the shim", /oom_score_adj>/],
   [shimServe, "StartContainer", "it starts runc", /^accept4/],
   [sandboxer, "StartContainer", "it has let the container's init process go", /^unlink.*exec\.fifo/, 2],
@@ -22,33 +24,43 @@ const selection: readonly [part: Part, operation: string, title: string, at: Reg
   [runtime, "StartContainer", "create hangs", /^runc create/, 5],
 ];
 
-describe("A crash at any moment is recovered from", function () {
-  this.timeout(120_000);
-  let crash: CrashLab;
+/** What differs where a module runs: its process is the sandboxer's own to make, and not an OCI runtime's. */
+const ofModules: Selection = [
+  [sandboxer, "StartContainer", "it has the engine's process made", /^write.*Monitor\\22\\5S/],
+  [sandboxer, "StopContainer", "it removes the container's cgroups", /^rmdir.*\/memory\//],
+  [shimServe, "StartContainer", "it starts the engine", /^clone3/],
+];
 
-  before(async function () {
-    // Without it nobody can be struck at a chosen moment.
-    if (straceProgram() === undefined) this.skip();
-    const runtimeCase = runtimeCases.find(({ sandboxer, sandboxMode }) => sandboxer && !sandboxMode);
-    assert.exists(runtimeCase);
-    if (runtimeCase) crash = await CrashLab.start(runtimeCase);
-  });
+for (const [title, subject, points] of [
+  ["A crash at any moment", subjectOf("runc", "default"), selection],
+  ["A crash at any moment, of what runs a module,", subjectOf("wasmtime", "default"), ofModules],
+] as const) {
+  describe(`${title} is recovered from`, function () {
+    this.timeout(120_000);
+    let crash: CrashLab;
 
-  after(() => crash?.stop());
-
-  for (const [part, operationName, title, at, after = 0] of selection) {
-    it(`${part.name} in ${operationName}, when ${title} (needs strace)`, async () => {
-      const operation = clientOperations.find(({ name }) => name === operationName);
-      assert.exists(operation);
-      if (!operation) return;
-      const points = await findPoints(crash, part, operation);
-      const first = points.findIndex(({ text }) => at.test(text));
-      const point = points[first + after];
-      assert.exists(point, `among ${points.map(({ text }) => text).join("\n")}`);
-      if (!point) return;
-      const { struck, fault } = await strikeAt(crash, part, operation, point);
-      assert.isUndefined(fault);
-      assert.isTrue(struck, `${operationName} went by without ${point.text}`);
+    before(async function () {
+      // Without it nobody can be struck at a chosen moment.
+      if (straceProgram() === undefined) this.skip();
+      crash = await CrashLab.start(subject);
     });
-  }
-});
+
+    after(() => crash?.stop());
+
+    for (const [part, operationName, title, at, after = 0] of points) {
+      it(`${part.name} in ${operationName}, when ${title} (needs strace)`, async () => {
+        const operation = clientOperations.find(({ name }) => name === operationName);
+        assert.exists(operation);
+        if (!operation) return;
+        const found = await findPoints(crash, part, operation);
+        const first = found.findIndex(({ text }) => at.test(text));
+        const point = found[first + after];
+        assert.exists(point, `among ${found.map(({ text }) => text).join("\n")}`);
+        if (!point) return;
+        const { struck, fault } = await strikeAt(crash, part, operation, point);
+        assert.isUndefined(fault);
+        assert.isTrue(struck, `${operationName} went by without ${point.text}`);
+      });
+    }
+  });
+}
