@@ -17,7 +17,13 @@ function containerdPart(name: string, stage: ShimStage, takesPartIn: (operation:
 async function strike({ lab }: CrashLab, armed: Armed): Promise<void> {
   await lab.containerd.kill("SIGKILL");
   const pid = armed.pid();
-  if (pid !== undefined) process.kill(pid, "SIGCONT");
+  if (pid === undefined) return;
+  try {
+    process.kill(pid, "SIGCONT");
+  } catch (error) {
+    // A `start` may have gone with containerd, whose child it is.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }
 
 export const containerdInStart = containerdPart("containerd-start", "start", startsShim);
