@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Pod } from "@kuasar/install/pod";
+import { exitCodeOf } from "../integration/container-end.ts";
 import { footprint } from "../integration/footprint.ts";
 import { Lab } from "../integration/lab.ts";
 import type { Subject } from "./subject.ts";
@@ -34,6 +35,10 @@ export class CrashLab {
     const lab = await Lab.start(subject.runtimeCase, {}, {}, extras);
     const bystander = await lab.runPod({ network: "cni" });
     const container = await bystander.start();
+    // What is made once for all containers, as a compiled module is, is there before anything is traced.
+    const first = await bystander.start(subject.ends);
+    await exitCodeOf(bystander, first);
+    await lab.containerd.cri.runtime.removeContainer({ containerId: first });
     return new CrashLab(subject, lab, shim, runtime, bystander, container, await footprint(lab), scratch);
   }
 

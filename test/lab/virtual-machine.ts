@@ -50,7 +50,14 @@ export function qemuArguments(machine: VirtualMachine): string[] {
     disk("exchange", machine.exchange, "cache=unsafe"),
   ];
   // A production node's own choice; what systemd says on the console is for whoever looks into its log.
-  const kernel = ["root=/dev/vda", "rw", "console=ttyS0", "systemd.unified_cgroup_hierarchy=1", "mitigations=off"];
+  const kernel = [
+    "root=/dev/vda",
+    "rw",
+    "console=ttyS0",
+    "systemd.unified_cgroup_hierarchy=1",
+    "mitigations=off",
+    "panic=-1",
+  ];
   return [
     ["-machine", "q35"],
     ["-accel", "tcg,thread=multi,tb-size=512"],
