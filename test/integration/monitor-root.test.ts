@@ -130,6 +130,14 @@ describe("kuasar-monitor, for a process with a root of its own", function () {
     assert.deepEqual((await monitor.list({})).processes, []);
   });
 
+  it("makes a folder anew where another has been mounted over it", async () => {
+    const [a, b] = [join(folder, "a"), join(folder, "b")];
+    for (const path of [a, b]) mkdirSync(path);
+    writeFileSync(join(b, "file"), "from b");
+    const root = [bind(a, "/data/sub"), bind(a, "/data"), bind(b, "/data/sub")];
+    assert.equal((await shell("cat /data/sub/file", { root })).output, "from b");
+  });
+
   it("waits to be continued, once, if it is to be held", async () => {
     const out = join(folder, "out");
     const request = { key: "held", argv: [busybox, "echo", "here"], stdio: { stdout: out }, hold: true };

@@ -96,6 +96,8 @@ export function enterRoot({ steps }: RootPlan, inNewMountNamespace: boolean): vo
   const host = sys.open("/", sys.O_RDONLY | sys.O_DIRECTORY, 0);
   sys.mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=1k,mode=755");
   let within: string | undefined;
+  /** Folders in it that are there. */
+  const there = new Set<string>();
   for (const step of steps) {
     try {
       // Symbolic links lead nowhere but into what is the root while they are followed.
@@ -105,8 +107,9 @@ export function enterRoot({ steps }: RootPlan, inNewMountNamespace: boolean): vo
         sys.chroot(`${STAGE}${step.mount.within}`);
         sys.chdir("/");
         within = step.mount.within;
+        there.clear();
       }
-      attach(step);
+      attach(step, there);
     } catch (error) {
       throw new Error(`mount ${step.mount.within}${step.mount.target}: ${(error as Error).message}`);
     }
@@ -122,24 +125,28 @@ export function enterRoot({ steps }: RootPlan, inNewMountNamespace: boolean): vo
   sys.chdir("/");
 }
 
-function attach({ mount, flags, data, fd }: Step): void {
+function attach({ mount, flags, data, fd }: Step, there: Set<string>): void {
   const { target } = mount;
   if (flags & MS_REMOUNT) {
     sys.mount("", target, "", flags | MS_BIND, "");
     return;
   }
-  makeTarget(target, fd < 0 || sys.isFolder(fd));
+  const isFolder = fd < 0 || sys.isFolder(fd);
+  makeTarget(target, isFolder, there);
   if (fd >= 0) sys.attachMount(fd, target);
   else sys.mount(mount.source, target, mount.type, flags, data);
+  // What was there below a folder is not seen any more.
+  if (isFolder) there.clear();
 }
 
-function makeTarget(target: string, isFolder: boolean): void {
+function makeTarget(target: string, isFolder: boolean, there: Set<string>): void {
   const names = target.split("/").filter(Boolean);
   const last = isFolder ? undefined : names.pop();
   let path = "";
   for (const name of names) {
     path += `/${name}`;
-    ifMissing(() => sys.mkdir(path, 0o755));
+    if (!there.has(path)) ifMissing(() => sys.mkdir(path, 0o755));
+    there.add(path);
   }
   if (last !== undefined) {
     ifMissing(() => sys.close(sys.open(`${path}/${last}`, sys.O_WRONLY | sys.O_CREAT | sys.O_EXCL, 0o644)));
