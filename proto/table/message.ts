@@ -1,4 +1,15 @@
-import { Reader } from "./reader.ts";
+import {
+  decodeFrom,
+  more,
+  readBytes,
+  readDelimited,
+  readInt64,
+  readString,
+  readTag,
+  readUint32,
+  readUint64,
+  skip,
+} from "./reader.ts";
 import {
   beginDelimited,
   collect,
@@ -17,6 +28,10 @@ import {
  */
 export class TableMessage {
   private readonly fields: readonly Field[];
+  /** Where in these the field of a number is. */
+  private readonly places: readonly number[];
+  /** The defaults that all messages may share. */
+  private readonly shared: Readonly<Values>;
 
   /**
    * @param typeName the full name
@@ -29,6 +44,9 @@ export class TableMessage {
     types: readonly TableMessage[] = [],
   ) {
     this.fields = fieldsOf(table, types);
+    const length = 1 + Math.max(0, ...this.fields.map(({ number }) => number));
+    this.places = Array.from({ length }, (_, at) => this.fields.findIndex(({ number }) => number === at));
+    this.shared = sharedDefaults(this.fields);
   }
 
   /** Throws an Error if a value is not of its field's type in a way that matters here. */
@@ -38,7 +56,7 @@ export class TableMessage {
 
   /** Throws an Error that says what is wrong with the bytes. */
   decode(bytes: Uint8Array): Values {
-    return this.read(new Reader(bytes), this.create());
+    return decodeFrom(bytes, () => this.read(this.empty()));
   }
 
   /** A message with the default in every field that is not given. */
@@ -48,6 +66,12 @@ export class TableMessage {
       const value = values[field.name] ?? defaultOf(field);
       if (value !== undefined) message[field.name] = value;
     }
+    return message;
+  }
+
+  private empty(): Values {
+    const message = { ...this.shared };
+    for (const field of this.fields) if (field.isFresh) message[field.name] = defaultOf(field);
     return message;
   }
 
@@ -61,17 +85,13 @@ export class TableMessage {
     }
   }
 
-  private read(reader: Reader, message: Values): Values {
-    for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
-      const field = this.field(tag >>> 3);
-      if (!field || !readField(reader, field, tag & 7, message)) reader.skip(tag);
+  private read(message: Values): Values {
+    while (more()) {
+      const tag = readTag();
+      const field = this.fields[this.places[tag >>> 3] ?? -1];
+      if (!field || !readField(field, tag & 7, message)) skip(tag);
     }
     return message;
-  }
-
-  private field(number: number): Field | undefined {
-    for (const field of this.fields) if (field.number === number) return field;
-    return undefined;
   }
 
   static write(type: TableMessage, message: Values): void {
@@ -81,8 +101,8 @@ export class TableMessage {
   }
 
   /** A message field that comes twice is one message, merged. */
-  static read(type: TableMessage, reader: Reader, merged: unknown): Values {
-    return reader.delimited(() => type.read(reader, (merged as Values | undefined) ?? type.create()));
+  static read(type: TableMessage, merged: unknown): Values {
+    return readDelimited(() => type.read((merged as Values | undefined) ?? type.empty()));
   }
 }
 
@@ -97,7 +117,25 @@ interface Field {
   readonly label: "" | "*" | "?";
   readonly name: string;
   readonly type: TableMessage | undefined;
+  readonly wire: 0 | 2;
+  /** Its default is an object that is then added to, so each message has its own. */
+  readonly isFresh: boolean;
+  /** Reads a value; of a message or a map, its field does more. */
+  readonly read: (() => unknown) | undefined;
 }
+
+const READERS: Readonly<Partial<Record<Letter, () => unknown>>> = {
+  s: readString,
+  b: readBytes,
+  u: readUint32,
+  i: () => readUint32() | 0,
+  z: () => readUint64() !== 0,
+  U: readUint64,
+  I: readInt64,
+};
+
+const BYTES = 2;
+const wireType = (letter: Letter) => ("sbmM".includes(letter) ? BYTES : 0);
 
 function fieldsOf(table: string, types: readonly TableMessage[]): Field[] {
   if (table === "") return [];
@@ -111,18 +149,23 @@ function fieldsOf(table: string, types: readonly TableMessage[]): Field[] {
       label: label as Field["label"],
       name: word.slice(colon + 1),
       type: letter === "m" ? types[type++] : undefined,
+      wire: wireType(letter as Letter),
+      isFresh: label === "*" || letter === "M",
+      read: READERS[letter as Letter],
     };
   });
 }
-
-const BYTES = 2;
-const wireType = (letter: Letter) => ("sbmM".includes(letter) ? BYTES : 0);
 
 function defaultOf({ letter, label }: Field): unknown {
   if (label === "*") return [];
   if (letter === "M") return {};
   if (label === "?" || letter === "m") return undefined;
   return letter === "s" ? "" : letter === "b" ? new Uint8Array(0) : letter === "z" ? false : 0;
+}
+
+function sharedDefaults(fields: readonly Field[]): Values {
+  const values = fields.filter(({ isFresh }) => !isFresh).map((field) => [field.name, defaultOf(field)] as const);
+  return Object.fromEntries(values.filter(([, value]) => value !== undefined));
 }
 
 function isDefault(value: unknown): boolean {
@@ -175,44 +218,36 @@ function writeMap(field: Field, map: Readonly<Record<string, string>>): void {
 }
 
 /** False for a value of another wire type than the field has: an unknown field, then. */
-function readField(reader: Reader, field: Field, wire: number, message: Values): boolean {
-  const { letter, label, name } = field;
-  const packed = label === "*" && wireType(letter) === 0 && wire === BYTES;
-  if (wire !== wireType(letter) && !packed) return false;
-  if (packed) {
-    const values = message[name] as unknown[];
-    reader.delimited(() => {
-      while (reader.more()) values.push(readValue(reader, field));
-    });
+function readField(field: Field, wire: number, message: Values): boolean {
+  const { letter, label, name, read } = field;
+  if (wire !== field.wire) {
+    if (label !== "*" || field.wire === BYTES || wire !== BYTES) return false;
+    readPacked(message[name] as unknown[], read as () => unknown);
   } else if (letter === "M") {
-    readMapEntry(reader, message[name] as Record<string, string>);
+    readMapEntry(message[name] as Record<string, string>);
   } else if (label === "*") {
-    (message[name] as unknown[]).push(readValue(reader, field));
+    (message[name] as unknown[]).push(read ? read() : TableMessage.read(field.type as TableMessage, undefined));
   } else {
-    message[name] = readValue(reader, field, message[name]);
+    message[name] = read ? read() : TableMessage.read(field.type as TableMessage, message[name]);
   }
   return true;
 }
 
-function readValue(reader: Reader, { letter, type }: Field, merged?: unknown): unknown {
-  if (letter === "s") return reader.string();
-  if (letter === "b") return reader.copy();
-  if (letter === "m") return TableMessage.read(type as TableMessage, reader, merged);
-  if (letter === "u") return reader.uint32();
-  if (letter === "i") return reader.uint32() | 0;
-  if (letter === "U") return reader.uint64();
-  if (letter === "I") return reader.int64();
-  return reader.uint64() !== 0;
+function readPacked(values: unknown[], read: () => unknown): void {
+  readDelimited(() => {
+    while (more()) values.push(read());
+  });
 }
 
-function readMapEntry(reader: Reader, map: Record<string, string>): void {
+function readMapEntry(map: Record<string, string>): void {
   let key = "";
   let value = "";
-  reader.delimited(() => {
-    for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
-      if (tag === 0x0a) key = reader.string();
-      else if (tag === 0x12) value = reader.string();
-      else reader.skip(tag);
+  readDelimited(() => {
+    while (more()) {
+      const tag = readTag();
+      if (tag === 0x0a) key = readString();
+      else if (tag === 0x12) value = readString();
+      else skip(tag);
     }
   });
   map[key] = value;

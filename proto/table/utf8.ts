@@ -4,8 +4,14 @@
  * https://www.rfc-editor.org/rfc/rfc3629
  */
 
+/** What a host's decoder may bring, to do without a view of the bytes; undefined for text that is not all ASCII. */
+interface HostDecoder {
+  decode(bytes: Uint8Array): string;
+  decodeAscii?(bytes: Uint8Array, start: number, end: number): string | undefined;
+}
+
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder: HostDecoder = new TextDecoder();
 /** What a TextDecoder puts in place of what is malformed. */
 const REPLACEMENT = "\ufffd";
 
@@ -14,8 +20,14 @@ const CHUNK = 1024;
 
 /** Throws an Error for anything that is not UTF-8, as proto3 requires of string fields. */
 export function decodeUtf8(bytes: Uint8Array, start: number, end: number): string {
+  if (start === end) return "";
+  const ascii = decoder.decodeAscii ? decoder.decodeAscii(bytes, start, end) : decodeAscii(bytes, start, end);
+  return ascii ?? decodeAny(bytes, start, end);
+}
+
+function decodeAscii(bytes: Uint8Array, start: number, end: number): string | undefined {
   const text = decoder.decode(bytes.subarray(start, end));
-  return text.length === end - start && !text.includes(REPLACEMENT) ? text : decodeAny(bytes, start, end);
+  return text.length === end - start && !text.includes(REPLACEMENT) ? text : undefined;
 }
 
 function decodeAny(bytes: Uint8Array, start: number, end: number): string {

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 // mount(source, target, type, flags, data)
@@ -87,6 +88,13 @@ SYS_FUNCTION(attach_mount) {
     return result;
 }
 
+// isFolder(fd): whether what is open is one.
+SYS_FUNCTION(is_folder) {
+    SYS_INT(fd, 0);
+    struct stat status;
+    return fstat(fd, &status) ? sys_throw(ctx, "fstat", NULL) : JS_NewBool(ctx, S_ISDIR(status.st_mode));
+}
+
 SYS_FUNCTION(sys_chroot) {
     SYS_STRING(path, 0);
     JSValue result = chroot(path) ? sys_throw(ctx, "chroot", path) : JS_UNDEFINED;
@@ -127,6 +135,7 @@ SYS_FUNCTION(resolve_below) {
 const JSCFunctionListEntry sys_mount_functions[] = {
     JS_CFUNC_DEF("detachMount", 5, detach_mount),
     JS_CFUNC_DEF("attachMount", 2, attach_mount),
+    JS_CFUNC_DEF("isFolder", 1, is_folder),
     JS_CFUNC_DEF("chroot", 1, sys_chroot),
     JS_CFUNC_DEF("mount", 5, sys_mount),
     JS_CFUNC_DEF("resolveBelow", 2, resolve_below),

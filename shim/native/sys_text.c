@@ -22,8 +22,20 @@ SYS_FUNCTION(decode_utf8) {
     return JS_NewStringLen(ctx, (const char *)bytes, length);
 }
 
+// decodeAscii(buffer, offset, length): string; undefined where a byte is not ASCII.
+SYS_FUNCTION(decode_ascii) {
+    size_t length;
+    uint8_t *bytes = sys_bytes(ctx, argv[0], argv[1], argv[2], &length);
+    if (!bytes) return JS_EXCEPTION;
+    for (size_t i = 0; i < length; i++) {
+        if (bytes[i] & 0x80) return JS_UNDEFINED;
+    }
+    return JS_NewStringLen(ctx, (const char *)bytes, length);
+}
+
 const JSCFunctionListEntry sys_text_functions[] = {
     JS_CFUNC_DEF("encodeUtf8", 1, encode_utf8),
     JS_CFUNC_DEF("decodeUtf8", 3, decode_utf8),
+    JS_CFUNC_DEF("decodeAscii", 3, decode_ascii),
 };
 const int sys_text_count = sizeof sys_text_functions / sizeof *sys_text_functions;

@@ -7,8 +7,8 @@ import { connect } from "./platform/unix-socket.ts";
 
 /** Publishes task events to containerd, in the order in which they are given, each until containerd has taken it. */
 export interface Publisher {
-  /** typeName is the event's protobuf name; value the event itself, encoded. */
-  publish(topic: string, typeName: string, value: Uint8Array): void;
+  /** typeName is the event's protobuf name; encode is called once the event is sent. */
+  publish(topic: string, typeName: string, encode: () => Uint8Array): void;
   /** Settles when every event is out, or at the deadline. */
   flushed(deadlineMs: number): Promise<void>;
 }
@@ -24,8 +24,15 @@ export function createPublisher(address: string, namespace: string, log: Log): P
   return new QueuePublisher(address, namespace, log);
 }
 
+interface Event {
+  readonly timestamp: { readonly seconds: number; readonly nanos: number };
+  readonly topic: string;
+  readonly typeName: string;
+  encode(): Uint8Array;
+}
+
 class QueuePublisher implements Publisher {
-  private readonly queue: Uint8Array[] = [];
+  private readonly queue: Event[] = [];
   private sending = false;
   private client: Client | undefined;
   private whenEmpty: Array<() => void> = [];
@@ -36,21 +43,14 @@ class QueuePublisher implements Publisher {
     private readonly log: Log,
   ) {}
 
-  publish(topic: string, typeName: string, value: Uint8Array): void {
+  publish(topic: string, typeName: string, encode: () => Uint8Array): void {
     if (this.address === "") return;
     const [seconds, nanos] = sys.realtime();
-    const envelope = {
-      timestamp: { seconds, nanos },
-      namespace: this.namespace,
-      topic,
-      event: { typeUrl: typeName, value },
-    };
-    const request = containerd.services.events.ttrpc.v1.ForwardRequest.encode({ envelope });
     if (this.queue.length >= QUEUE_LIMIT) {
       this.queue.shift();
       this.log.error("containerd takes no events: the oldest of them is lost", { queued: QUEUE_LIMIT });
     }
-    this.queue.push(request);
+    this.queue.push({ timestamp: { seconds, nanos }, topic, typeName, encode });
     if (this.sending) return;
     this.sending = true;
     // When the answer to the call behind the event has gone out: that is what containerd waits for.
@@ -60,7 +60,7 @@ class QueuePublisher implements Publisher {
   private async send(): Promise<void> {
     for (let head = this.queue[0]; head; head = this.queue[0]) {
       try {
-        await this.connected().call("containerd.services.events.ttrpc.v1.Events", "Forward", head, {
+        await this.connected().call("containerd.services.events.ttrpc.v1.Events", "Forward", this.request(head), {
           timeoutMs: CALL_TIMEOUT_MS,
           metadata: { "containerd-namespace-ttrpc": [this.namespace] },
         });
@@ -75,6 +75,12 @@ class QueuePublisher implements Publisher {
     }
     this.sending = false;
     for (const resolve of this.whenEmpty.splice(0)) resolve();
+  }
+
+  private request({ timestamp, topic, typeName, encode }: Event): Uint8Array {
+    const event = { typeUrl: typeName, value: encode() };
+    const envelope = { timestamp, namespace: this.namespace, topic, event };
+    return containerd.services.events.ttrpc.v1.ForwardRequest.encode({ envelope });
   }
 
   private connected(): Client {

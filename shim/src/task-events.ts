@@ -21,7 +21,7 @@ export interface TaskEvents {
 
 export function createTaskEvents(publisher: Publisher): TaskEvents {
   const publish = <T>(topic: string, name: string, codec: { encode(event: T): Uint8Array }, event: T) =>
-    publisher.publish(`/tasks/${topic}`, `containerd.events.${name}`, codec.encode(event));
+    publisher.publish(`/tasks/${topic}`, `containerd.events.${name}`, () => codec.encode(event));
   return {
     created: (task, rootfs, checkpoint) =>
       publish("create", "TaskCreate", events.TaskCreate, {

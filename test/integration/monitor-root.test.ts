@@ -130,6 +130,14 @@ describe("kuasar-monitor, for a process with a root of its own", function () {
     assert.deepEqual((await monitor.list({})).processes, []);
   });
 
+  it("makes a folder anew where another has been mounted over it", async () => {
+    const [a, b] = [join(folder, "a"), join(folder, "b")];
+    for (const path of [a, b]) mkdirSync(path);
+    writeFileSync(join(b, "file"), "from b\n");
+    const root = [bind(a, "/data/sub"), bind(a, "/data"), bind(b, "/data/sub")];
+    assert.equal((await shell("read -r text </data/sub/file; echo $text", { root })).output, "from b\n");
+  });
+
   it("waits to be continued, once, if it is to be held", async () => {
     const out = join(folder, "out");
     const request = { key: "held", argv: [busybox, "echo", "here"], stdio: { stdout: out }, hold: true };
@@ -147,6 +155,27 @@ describe("kuasar-monitor, for a process with a root of its own", function () {
     await monitor.signal({ key: "held", signal: SIGKILL });
     assert.equal((await monitor.wait({ key: "held" })).exitStatus, 137);
     await rejects(monitor.continue({ key: "held" }), Code.FAILED_PRECONDITION, /it has ended/);
+  });
+
+  it("tells why it could not get ready whoever lets it proceed, and only then that it has ended", async () => {
+    const root = [{ type: "nonesuchfs", source: "", target: "/a", options: [], within: "" }];
+    const request = api.SpawnRequest.create({ key: "held", argv: [busybox, "true"], root, hold: true });
+    const { pid } = await monitor.spawn(request);
+    const ended = monitor.wait({ key: "held" });
+    await waitUntil(() => !existsSync(`/proc/${pid}`), { what: "the process to end", timeoutMs: 5_000 });
+    assert.equal(await Promise.race([ended, monitor.list({}).then(() => "waiting")]), "waiting");
+    await rejects(monitor.continue({ key: "held" }), Code.FAILED_PRECONDITION, /mount \/a: /);
+    assert.equal((await ended).exitStatus, 127);
+  });
+
+  it("ends the wait for what could not get ready and is not wanted any more", async () => {
+    const root = [{ type: "nonesuchfs", source: "", target: "/a", options: [], within: "" }];
+    const request = api.SpawnRequest.create({ key: "held", argv: [busybox, "true"], root, hold: true });
+    const { pid } = await monitor.spawn(request);
+    const ended = monitor.wait({ key: "held" });
+    await waitUntil(() => !existsSync(`/proc/${pid}`), { what: "the process to end", timeoutMs: 5_000 });
+    await rejects(monitor.signal({ key: "held", signal: SIGKILL }), Code.NOT_FOUND, /already finished/);
+    assert.equal((await ended).exitStatus, 127);
   });
 
   it("makes a terminal for a process that wants one", async () => {

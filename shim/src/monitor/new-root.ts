@@ -39,13 +39,10 @@ interface Step {
   readonly data: string;
   /** A detached mount that is to be attached; -1 for another file system. */
   readonly fd: number;
-  readonly isFolder: boolean;
 }
 
 /** Where the new root is mounted for a moment. /proc is a folder on every host that we run on. */
 const STAGE = "/proc";
-const S_IFMT = 0o170000;
-const S_IFDIR = 0o040000;
 
 /** Opens what shall be seen in the new root. Throws with the mount that cannot be had. */
 export function planRoot(mounts: readonly RootMount[]): RootPlan | undefined {
@@ -70,15 +67,14 @@ function planStep(mount: RootMount): Step {
     }
   }
   const { flags, data, propagation } = parseMountOptions(mount.options);
-  const step = { mount, flags, data: data.join(","), fd: -1, isFolder: true };
+  const step = { mount, flags, data: data.join(","), fd: -1 };
   if (mount.type !== "bind" || flags & MS_REMOUNT) return step;
   try {
-    const isFolder = ((sys.stat(mount.source)?.mode ?? 0) & S_IFMT) === S_IFDIR;
     // What /run is, and the state that a sandboxer keeps there, on most hosts.
     const clear = mount.options.includes("exec") ? MOUNT_ATTR_NOEXEC : 0;
-    const attributes = attributesOf(flags);
-    const fd = sys.detachMount(mount.source, attributes, clear, isFolder ? 1 : 0, propagation || MS_PRIVATE);
-    return { ...step, isFolder, fd };
+    // With all that is mounted below it; a file has nothing there.
+    const fd = sys.detachMount(mount.source, attributesOf(flags), clear, 1, propagation || MS_PRIVATE);
+    return { ...step, fd };
   } catch (error) {
     throw new StatusError(Code.FAILED_PRECONDITION, `mount ${mount.target}: ${(error as Error).message}`);
   }
@@ -100,6 +96,8 @@ export function enterRoot({ steps }: RootPlan, inNewMountNamespace: boolean): vo
   const host = sys.open("/", sys.O_RDONLY | sys.O_DIRECTORY, 0);
   sys.mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=1k,mode=755");
   let within: string | undefined;
+  /** Folders in it that are there. */
+  const there = new Set<string>();
   for (const step of steps) {
     try {
       // Symbolic links lead nowhere but into what is the root while they are followed.
@@ -109,8 +107,9 @@ export function enterRoot({ steps }: RootPlan, inNewMountNamespace: boolean): vo
         sys.chroot(`${STAGE}${step.mount.within}`);
         sys.chdir("/");
         within = step.mount.within;
+        there.clear();
       }
-      attach(step);
+      attach(step, there);
     } catch (error) {
       throw new Error(`mount ${step.mount.within}${step.mount.target}: ${(error as Error).message}`);
     }
@@ -126,24 +125,28 @@ export function enterRoot({ steps }: RootPlan, inNewMountNamespace: boolean): vo
   sys.chdir("/");
 }
 
-function attach({ mount, flags, data, fd, isFolder }: Step): void {
+function attach({ mount, flags, data, fd }: Step, there: Set<string>): void {
   const { target } = mount;
   if (flags & MS_REMOUNT) {
     sys.mount("", target, "", flags | MS_BIND, "");
     return;
   }
-  makeTarget(target, isFolder);
+  const isFolder = fd < 0 || sys.isFolder(fd);
+  makeTarget(target, isFolder, there);
   if (fd >= 0) sys.attachMount(fd, target);
   else sys.mount(mount.source, target, mount.type, flags, data);
+  // What was there below a folder is not seen any more.
+  if (isFolder) there.clear();
 }
 
-function makeTarget(target: string, isFolder: boolean): void {
+function makeTarget(target: string, isFolder: boolean, there: Set<string>): void {
   const names = target.split("/").filter(Boolean);
   const last = isFolder ? undefined : names.pop();
   let path = "";
   for (const name of names) {
     path += `/${name}`;
-    ifMissing(() => sys.mkdir(path, 0o755));
+    if (!there.has(path)) ifMissing(() => sys.mkdir(path, 0o755));
+    there.add(path);
   }
   if (last !== undefined) {
     ifMissing(() => sys.close(sys.open(`${path}/${last}`, sys.O_WRONLY | sys.O_CREAT | sys.O_EXCL, 0o644)));

@@ -1,5 +1,6 @@
 import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
+import { CANNOT_START } from "../platform/child-terms.ts";
 import { readText } from "../platform/files.ts";
 import type { HeldChild } from "../platform/forked-child.ts";
 import { sleep, unwatch, watch } from "../platform/loop.ts";
@@ -27,8 +28,11 @@ export interface Process {
   readonly pid: number;
   readonly stdio: ProcessStdio | undefined;
   exit: Exit | undefined;
-  /** It has exited, and what it wrote is still being read. */
-  isUntold?: boolean;
+  /**
+   * It has exited, which nobody is told yet: what it wrote is still being read, or it could not be made ready to become its
+   * program, which whoever lets it proceed is told first.
+   */
+  untold?: "unread" | "unexplained";
   /** Set while it waits to become its program. */
   held?: HeldChild;
   /** Set where the process is not our child: its end is told by a pidfd. */
@@ -49,6 +53,8 @@ export interface ProcessTable {
   /** NOT_FOUND once the process has exited. */
   signal(key: string, signal: number): void;
   wait(key: string): Promise<Process>;
+  /** Why the process could not become its program has been told, or is not wanted: its end is no secret any more. */
+  explained(process: Process): void;
   release(key: string): void;
   /** A command's own end; the pid must have been started by us just now. */
   waitCommand(pid: number): Promise<number>;
@@ -152,7 +158,10 @@ class Table implements ProcessTable {
 
   signal(key: string, signal: number): void {
     const process = this.get(key);
-    if (process.exit) throw new StatusError(Code.NOT_FOUND, "process already finished");
+    if (process.exit) {
+      this.explained(process);
+      throw new StatusError(Code.NOT_FOUND, "process already finished");
+    }
     // Until we have reaped a child, its pid is its own; a pidfd says so of others.
     if (process.pidfd !== undefined) sys.pidfdSignal(process.pidfd, signal);
     else sys.kill(process.pid, signal);
@@ -160,7 +169,7 @@ class Table implements ProcessTable {
 
   wait(key: string): Promise<Process> {
     const process = this.get(key);
-    if (process.exit && !process.isUntold) return Promise.resolve(process);
+    if (process.exit && !process.untold) return Promise.resolve(process);
     return new Promise((resolve) => {
       const waiting = this.waiters.get(key);
       if (waiting) waiting.push(resolve);
@@ -174,6 +183,7 @@ class Table implements ProcessTable {
     if (!process.exit) {
       throw new StatusError(Code.FAILED_PRECONDITION, `process ${process.pid} (${key}) has not exited`);
     }
+    this.explained(process);
     process.stdio?.close();
     this.byKey.delete(key);
   }
@@ -213,7 +223,8 @@ class Table implements ProcessTable {
 
   private exited(process: Process, exit: Exit): void {
     process.exit = exit;
-    if (process.stdio?.isUnread) void this.tellOnceRead(process, process.stdio);
+    if (process.held && exit.status === CANNOT_START) process.untold = "unexplained";
+    else if (process.stdio?.isUnread) void this.tellOnceRead(process, process.stdio);
     else this.tell(process);
   }
 
@@ -222,11 +233,17 @@ class Table implements ProcessTable {
    * copyIO, `cancel`). A client that does not read is not waited for.
    */
   private async tellOnceRead(process: Process, stdio: ProcessStdio): Promise<void> {
-    process.isUntold = true;
+    process.untold = "unread";
     for (const until = sys.monotonicMs() + READING_MS; stdio.isUnread && sys.monotonicMs() < until; ) {
       await sleep(READING_POLL_MS);
     }
-    process.isUntold = false;
+    delete process.untold;
+    this.tell(process);
+  }
+
+  explained(process: Process): void {
+    if (process.untold !== "unexplained") return;
+    delete process.untold;
     this.tell(process);
   }
 

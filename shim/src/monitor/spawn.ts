@@ -111,6 +111,7 @@ export async function continueProcess(table: ProcessTable, key: string): Promise
   try {
     await held.proceed();
   } catch (error) {
+    table.explained(process);
     throw error instanceof ChildError ? startError(key, error) : error;
   }
 }
@@ -154,7 +155,12 @@ async function fork(spec: SpawnSpec, plan: ChildPlan): Promise<{ pid: number; he
   try {
     if (spec.hold) {
       const keep = typeof program === "number" ? [program] : [];
-      const held = await forkHeldChild({ ...options, keep }, prepareChild, become, started);
+      const held = await forkHeldChild(
+        { ...options, keep, reportsPid: namespaces.joinsPid },
+        prepareChild,
+        become,
+        started,
+      );
       return { pid: held.pid, held };
     }
     const prepareAndBecome = (report: Report) => {

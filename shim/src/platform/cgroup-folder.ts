@@ -16,9 +16,17 @@ export function cgroupFolder(pid: number | "self", controller: string): CgroupFo
   );
 }
 
+/** The folders of mounted hierarchies that have been asked for: they stay, and the table of all mounts is long. */
+const hierarchies = new Map<string, string>();
+
 function below(version: 1 | 2, controller: string, path: string): CgroupFolder | undefined {
-  const mount = cgroupMounts().find((found) => found.version === version && (version === 2 || found.has(controller)));
-  return mount && { version, folder: `${mount.folder}${path === "/" ? "" : path}` };
+  const name = version === 2 ? "" : controller;
+  const mounted =
+    hierarchies.get(name) ??
+    cgroupMounts().find((mount) => mount.version === version && (version === 2 || mount.has(controller)))?.folder;
+  if (mounted === undefined) return undefined;
+  hierarchies.set(name, mounted);
+  return { version, folder: `${mounted}${path === "/" ? "" : path}` };
 }
 
 /** Where a hierarchy is mounted. */

@@ -15,10 +15,16 @@ export const NAMESPACE_FLAGS: Readonly<Record<string, number>> = {
 /** A step that a child took before it became another program, and that failed. */
 export class ChildError extends Error {}
 
-/** A child that has done everything but the last step to its program. */
+/** The exit status of a child that could not become its program. */
+export const CANNOT_START = 127;
+
+/** A child that does everything but the last step to its program, or has done so. */
 export interface HeldChild {
   readonly pid: number;
-  /** Has it take that step, once; throws a {@link ChildError} with what failed, or that there is no child any more. */
+  /**
+   * Has it take that step, once, when it has come to it; throws a {@link ChildError} with what failed, then or before, or
+   * that there is no child any more.
+   */
   proceed(): Promise<void>;
 }
 

@@ -1,5 +1,5 @@
 import * as sys from "sys";
-import { ChildError, type HeldChild, type Report } from "./child-terms.ts";
+import { CANNOT_START, ChildError, type HeldChild, type Report } from "./child-terms.ts";
 import { unwatch, watch } from "./loop.ts";
 
 export { ChildError, CLONE_PARENT, type HeldChild, NAMESPACE_FLAGS, type Report } from "./child-terms.ts";
@@ -26,11 +26,16 @@ export interface ForkOptions {
 }
 
 /**
- * As {@link forkChild}, in two parts: answers once the child has done the first, and waits, with no file descriptors
- * open but the standard ones and `keep`. It ends by itself if this process does.
+ * As {@link forkChild}, in two parts, between which the child waits, with no file descriptors open but the standard ones
+ * and `keep`. It ends by itself if this process does. Answers once the child is there, which prepares itself while others
+ * go on; what it could not do is told to whoever lets it proceed.
  */
 export async function forkHeldChild(
-  options: ForkOptions & { readonly keep: readonly number[] },
+  options: ForkOptions & {
+    readonly keep: readonly number[];
+    /** The child reports a pid, which is waited for. */
+    readonly reportsPid: boolean;
+  },
   prepare: (report: Report) => void,
   become: () => never,
   started: (pid: number) => void = () => {},
@@ -44,19 +49,17 @@ export async function forkHeldChild(
     return become();
   };
   const words = fork(options, [gate], waitAndBecome, started);
-  try {
-    await Promise.race([words.held, words.end]);
-    if (!words.isHeld) throw new ChildError("it ended before it could be held");
-  } catch (error) {
-    sys.close(opener);
-    throw error;
-  }
   // Whoever never lets it proceed learns of its end from its parent.
-  words.end.catch(() => {});
   words.end.finally(() => sys.close(opener)).catch(() => {});
+  if (words.failure !== undefined) await words.end;
+  if (options.reportsPid) {
+    await Promise.race([words.named, words.end]);
+    if (!words.isNamed) throw new ChildError("it ended before its pid was known");
+  }
   return {
     pid: words.pid,
     async proceed() {
+      await Promise.race([words.held, words.end]);
       if (words.ended) throw new ChildError(words.failure ?? "it has ended");
       sys.write(opener, new ArrayBuffer(1), 0, 1);
       await words.end;
@@ -98,17 +101,19 @@ function inChild(output: number, become: (report: Report) => never): never {
   } catch (error) {
     say(output, `${String((error as Error).message).replaceAll("\n", " ")}\n`);
   }
-  sys.exit(127);
+  sys.exit(CANNOT_START);
 }
 
 const CHUNK = 4096;
 
 /** What a child says, a line a word, until its end of the pipe closes. Anything that is no word is what failed. */
 class ChildWords {
-  isHeld = false;
+  isNamed = false;
   ended = false;
+  readonly named: Promise<void>;
   readonly held: Promise<void>;
   readonly end: Promise<void>;
+  private tellNamed: () => void = () => {};
   private tellHeld: () => void = () => {};
   private settle: { resolve: () => void; reject: (error: unknown) => void } | undefined;
   private text = "";
@@ -120,6 +125,9 @@ class ChildWords {
     /** What it could not do. */
     public failure: string | undefined,
   ) {
+    this.named = new Promise((resolve) => {
+      this.tellNamed = resolve;
+    });
     this.held = new Promise((resolve) => {
       this.tellHeld = resolve;
     });
@@ -152,11 +160,12 @@ class ChildWords {
     const lines = this.text.split("\n");
     this.text = lines.pop() ?? "";
     for (const line of lines) {
-      if (line.startsWith("pid ")) this.pid = Number(line.slice(4));
-      else if (line === HELD) {
-        this.isHeld = true;
-        this.tellHeld();
-      } else this.failure ??= line;
+      if (line.startsWith("pid ")) {
+        this.pid = Number(line.slice(4));
+        this.isNamed = true;
+        this.tellNamed();
+      } else if (line === HELD) this.tellHeld();
+      else this.failure ??= line;
     }
   }
 

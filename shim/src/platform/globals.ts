@@ -17,6 +17,10 @@ class Utf8Decoder {
   decode(bytes?: Uint8Array): string {
     return bytes ? sys.decodeUtf8(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength) : "";
   }
+  /** For the codecs of messages, which know where in the bytes a text is (proto/table/utf8.ts). */
+  decodeAscii(bytes: Uint8Array, start: number, end: number): string | undefined {
+    return sys.decodeAscii(bytes.buffer as ArrayBuffer, bytes.byteOffset + start, end - start);
+  }
 }
 
 Object.assign(globalThis, {

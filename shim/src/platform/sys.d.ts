@@ -21,6 +21,8 @@ declare module "sys" {
   export function sha256(text: string): string;
   export function encodeUtf8(text: string): ArrayBuffer;
   export function decodeUtf8(buffer: ArrayBuffer, offset: number, length: number): string;
+  /** undefined for bytes that are not all ASCII. */
+  export function decodeAscii(buffer: ArrayBuffer, offset: number, length: number): string | undefined;
 
   // Event loop
   export function openLoop(): void;
@@ -120,6 +122,8 @@ declare module "sys" {
   /** A mount of a file or folder (with all below it, if recursive), in no namespace yet: a fd. Attributes are MOUNT_ATTR_..., propagation MS_PRIVATE or MS_SLAVE. */
   export function detachMount(path: string, set: number, clear: number, recursive: number, propagation: number): number;
   export function attachMount(fd: number, target: string): void;
+  /** Whether what is open is a folder. */
+  export function isFolder(fd: number): boolean;
   export function chroot(path: string): void;
   export function mount(source: string, target: string, type: string, flags: number, data: string): void;
   /** The path that `path` has where `root` is the root of all links on the way; nothing leads out of it. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errno, errorText, failedPrecondition } from "../error/sandbox-error.ts";
 import type { OciResources } from "../oci/spec.ts";
@@ -11,14 +11,12 @@ import { resourceFiles } from "./resource-files.ts";
  * a process must be written to. FAILED_PRECONDITION if the host refuses; what was made until then is removed.
  */
 export function createPodCgroup(all: Hierarchies, path: string, resources: OciResources | undefined): string[] {
-  const procs: string[] = [];
   const made: string[] = [];
   try {
     for (const hierarchy of workingHierarchies(all)) {
       const folder = cgroupFolder(hierarchy, path);
       makeFolder(hierarchy, folder);
       made.push(folder);
-      procs.push(join(folder, "cgroup.procs"));
       writeLimits(folder, resourceFiles(hierarchy, resources));
     }
   } catch (error) {
@@ -27,7 +25,12 @@ export function createPodCgroup(all: Hierarchies, path: string, resources: OciRe
     }
     throw failedPrecondition(`cgroup ${path} cannot be made: ${errorText(error)}`);
   }
-  return procs;
+  return cgroupProcs(all, path);
+}
+
+/** The `cgroup.procs` files that a process of the cgroup `path` must be written to. */
+export function cgroupProcs(all: Hierarchies, path: string): string[] {
+  return workingHierarchies(all).map((hierarchy) => join(cgroupFolder(hierarchy, path), "cgroup.procs"));
 }
 
 /** Changes the limits that are named; all others stay. FAILED_PRECONDITION if the host refuses. */
@@ -43,22 +46,22 @@ export function limitCgroup(all: Hierarchies, path: string, resources: OciResour
 }
 
 function makeFolder(hierarchy: Hierarchy, folder: string): void {
-  if (existsSync(folder)) {
-    return;
-  }
   const parent = dirname(folder);
-  if (parent !== hierarchy.mountpoint && parent.length > hierarchy.mountpoint.length) {
-    makeFolder(hierarchy, parent);
-  }
-  if (hierarchy.controllers.length === 0) {
-    enableControllers(parent);
-  }
   try {
     mkdirSync(folder);
   } catch (error) {
-    if (errno(error) !== "EEXIST") {
+    if (errno(error) === "EEXIST") {
+      return;
+    }
+    if (errno(error) !== "ENOENT" || parent.length <= hierarchy.mountpoint.length) {
       throw error;
     }
+    makeFolder(hierarchy, parent);
+    makeFolder(hierarchy, folder);
+    return;
+  }
+  if (hierarchy.controllers.length === 0) {
+    enableControllers(parent);
   }
   if (hierarchy.controllers.includes("cpuset")) {
     inheritCpuset(parent, folder);
@@ -85,9 +88,7 @@ function enableControllers(parent: string): void {
 // A v1 cpuset starts empty, and an empty one takes no process.
 function inheritCpuset(parent: string, folder: string): void {
   for (const file of ["cpuset.cpus", "cpuset.mems"]) {
-    if (readFileSync(join(folder, file), "utf8").trim() === "") {
-      writeFileSync(join(folder, file), readFileSync(join(parent, file)), { flag: "r+" });
-    }
+    writeFileSync(join(folder, file), readFileSync(join(parent, file)), { flag: "r+" });
   }
 }
 

@@ -29,8 +29,8 @@ export interface MonitorLink {
   readonly gone: Promise<void>;
   /** Set by `close`. */
   readonly closed: boolean;
-  /** The connection, made anew where there is none. UNAVAILABLE while nobody answers. */
-  connected(): Promise<Client>;
+  /** The connection; a promise of it where it has to be made anew. UNAVAILABLE while nobody answers. */
+  connected(): Client | Promise<Client>;
   /** Looks now whether anybody answers; if not, the monitor is lost from here on. */
   probe(): Promise<void>;
   close(): void;
@@ -45,7 +45,9 @@ export function createMonitorCalls(link: MonitorLink): Monitor {
     response: { decode(bytes: Uint8Array): M },
     timeoutMs: number | undefined,
   ): Promise<M> {
-    const to = await link.connected();
+    // Where there is a connection the request is on its way before this function comes back.
+    const connected = link.connected();
+    const to = connected instanceof Promise ? await connected : connected;
     let answer: Uint8Array;
     try {
       answer = await to.call(SERVICE, method, request.encode(fields), { timeoutMs });
@@ -68,7 +70,7 @@ export function createMonitorCalls(link: MonitorLink): Monitor {
 
     warmUp() {
       // Whoever calls next meets the same error.
-      link.connected().catch(() => {});
+      Promise.resolve(link.connected()).catch(() => {});
     },
 
     probe: () => link.probe(),

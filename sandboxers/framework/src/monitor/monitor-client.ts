@@ -44,10 +44,10 @@ function linkTo(address: string): MonitorLink {
 
   function warmUp(): void {
     // Whoever calls next meets the same error.
-    connected().catch(() => {});
+    Promise.resolve(connected()).catch(() => {});
   }
 
-  async function connected(): Promise<Client> {
+  function connected(): Client | Promise<Client> {
     if (client !== undefined && !client.closed) {
       return client;
     }

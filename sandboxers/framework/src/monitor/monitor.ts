@@ -146,7 +146,10 @@ export interface SpawnRequest {
   readonly parentDeathSignal: number;
   /** The mounts of a new root; none for the host's own, or an empty one. */
   readonly root?: readonly RootMount[];
-  /** Everything is done but the exec, which waits for `proceed`. */
+  /**
+   * Everything is done but the exec, which waits for `proceed`. Its pid is known before the rest is done: `proceed` tells
+   * what of that has failed.
+   */
   readonly hold?: boolean;
 }
 

@@ -80,6 +80,7 @@ export function createSealedFiles(folder: string, limitBytes: number, log: Logge
   async function makeFile(name: string, make: (folder: string) => Promise<string>): Promise<void> {
     serial += 1;
     const draft = join(folder, `${DRAFT}${process.pid}-${serial}`);
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
     mkdirSync(draft, { mode: 0o711 });
     try {
       const made = join(draft, await make(draft));
@@ -131,7 +132,6 @@ export function createSealedFiles(folder: string, limitBytes: number, log: Logge
     tidy: () => removeDrafts(folder),
 
     async obtain(name, make, signal) {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
       if (tooLarge.has(name)) {
         throw new NotMade("it would take more than there is room for");
       }

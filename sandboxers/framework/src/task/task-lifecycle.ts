@@ -83,13 +83,18 @@ export function createTaskLifecycle(parts: TaskLifecycleParts): TaskLifecycle {
         throw unavailable(`sandbox ${sandbox.id} is being removed`);
       }
       if (pid !== 0) {
-        exits.init(sandbox, task);
+        watchExit(sandbox, task);
       }
       return pid;
     } catch (error) {
       await discard(sandbox, task);
       throw error;
     }
+  }
+
+  /** Once the answer is out: whoever waits for that does not wait for this. */
+  function watchExit(sandbox: Sandbox, task: Task): void {
+    setImmediate(() => exits.init(sandbox, task));
   }
 
   function checkRoom(sandbox: Sandbox, taskId: string): void {
@@ -131,7 +136,7 @@ export function createTaskLifecycle(parts: TaskLifecycleParts): TaskLifecycle {
       const restored = task.record.pid === 0;
       task.update({ state: "running", pid, ...(restored && { startTime: processStartTime(pid) }) });
       if (restored) {
-        exits.init(sandbox, task);
+        watchExit(sandbox, task);
       }
     }
     return pid;

@@ -33,18 +33,29 @@ export function prepareSpec(
   if (spec === undefined) {
     throw invalidArgument(`bundle ${bundle} has no ${SPEC_FILE}`);
   }
+  return prepareReadSpec(bundle, spec, podFiles, specVersion).facts;
+}
+
+/** The same for a spec that has just been read from the bundle; answers with the one that counts from now on, too. */
+export function prepareReadSpec(
+  bundle: string,
+  spec: OciSpec,
+  podFiles: PodFiles | undefined,
+  specVersion: string | undefined,
+): { spec: OciSpec; facts: SpecFacts } {
   const repaired = repair(spec, podFiles, specVersion);
   if (repaired !== undefined) {
     writeFileAtomically(join(bundle, SPEC_FILE), JSON.stringify(repaired), 0o644);
   }
   const ownPids = (spec.linux?.namespaces ?? []).some(({ type, path }) => type === "pid" && !path);
-  return {
+  const facts = {
     hooksAtStart: (spec.hooks?.poststart ?? []).length > 0,
     killOnExit: !ownPids,
     plainDelete: (spec.hooks?.poststop ?? []).length === 0 && spec.linux?.intelRdt === undefined,
     wantedCgroup: resolveCgroupsPath(spec.linux?.cgroupsPath ?? ""),
     standIns: standInsOf(spec.mounts ?? [], (repaired ?? spec).mounts ?? [], spec.annotations?.[SANDBOX_ID] ?? ""),
   };
+  return { spec: repaired ?? spec, facts };
 }
 
 /** The folder that the rootfs is mounted on; made if it is not there. */

@@ -1,7 +1,7 @@
 import { chownSync, closeSync, fstatSync, mkdirSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { hierarchies } from "@kuasar/framework/cgroup/hierarchies";
-import { createPodCgroup } from "@kuasar/framework/cgroup/pod-cgroup";
+import { cgroupProcs } from "@kuasar/framework/cgroup/pod-cgroup";
 import { ErrorCode, invalidArgument, isCode, type SandboxError } from "@kuasar/framework/error/sandbox-error";
 import type { Monitor, SpawnRequest } from "@kuasar/framework/monitor/monitor";
 import type { EngineProgram } from "../engine/engine-program.ts";
@@ -58,7 +58,7 @@ export async function compileModule(
     namespaces: NAMESPACES.map((type) => ({ type, path: "" })),
     uidMappings: [],
     gidMappings: [],
-    cgroupProcs: cgroup === "" ? [] : createPodCgroup(hierarchies(), cgroup, undefined),
+    cgroupProcs: cgroup === "" ? [] : cgroupProcs(hierarchies(), cgroup),
     hostname: "",
     domainname: "",
     sysctls: {},

@@ -2,7 +2,6 @@ import { hierarchies } from "@kuasar/framework/cgroup/hierarchies";
 import { createPodCgroup } from "@kuasar/framework/cgroup/pod-cgroup";
 import { invalidArgument } from "@kuasar/framework/error/sandbox-error";
 import { quote } from "@kuasar/framework/identifier/identifier";
-import { readSpec } from "@kuasar/framework/oci/read-spec";
 import type { OciSpec } from "@kuasar/framework/oci/spec";
 import { podFilesOf, rememberStandIns } from "@kuasar/framework/pause/pause-pods";
 import { planFromSpec } from "@kuasar/framework/pause/plan-from-spec";
@@ -10,16 +9,23 @@ import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import type { Task } from "@kuasar/framework/task/task";
 import type { TaskRequest } from "@kuasar/framework/task/task-engine";
 import { processKey } from "@kuasar/framework/task/task-record";
-import { prepareSpec, rootfsFolder } from "@kuasar/runc-sandboxer/task/prepare-bundle";
+import { prepareReadSpec, rootfsFolder } from "@kuasar/runc-sandboxer/task/prepare-bundle";
 import { isSocketAddress } from "../config.ts";
 import type { EngineChoice } from "../engine/engine-choice.ts";
-import { entryOf } from "../entry/entry.ts";
+import type { Entry } from "../entry/entry.ts";
 import { layersOf, loadModule, type ModuleLoader } from "./load-module.ts";
 import { engineSpawnRequest } from "./spawn-engine.ts";
 import { engineInOptions, saveDetails, type WasmDetails } from "./wasm-details.ts";
 
 /** Where an HTTP component of this pod or container listens: `ADDRESS:PORT`. */
 export const HTTP_ANNOTATION = "kuasar.io/wasm-http-address";
+
+/** A container whose first argument names a module. */
+export interface WasmContainer {
+  /** As its bundle has it. */
+  readonly spec: OciSpec;
+  readonly entry: Entry;
+}
 
 /**
  * Makes a module's process up to its exec; answers with its pid. Whatever was done until an error is in the record,
@@ -30,17 +36,14 @@ export async function createWasm(
   loader: ModuleLoader,
   sandbox: Sandbox,
   task: Task,
+  container: WasmContainer,
   request: TaskRequest,
   timeoutMs: number,
 ): Promise<number> {
   const fromOptions = engineInOptions(sandbox, task);
-  const facts = prepareSpec(task.bundle, podFilesOf(sandbox), undefined);
+  const { entry } = container;
+  const { spec, facts } = prepareReadSpec(task.bundle, container.spec, podFilesOf(sandbox), undefined);
   rememberStandIns(sandbox, facts.standIns);
-  const spec = readSpec(task.bundle) as OciSpec;
-  const entry = entryOf(spec.process?.args ?? []);
-  if (entry === undefined) {
-    throw invalidArgument(`task ${task.id}: its first argument names no module`);
-  }
   const program = await choice.program(spec, fromOptions);
   const details: WasmDetails = {
     wasm: true,

@@ -3,18 +3,22 @@ import type { Task } from "@kuasar/framework/task/task";
 import type { TaskEngine } from "@kuasar/framework/task/task-engine";
 import { entryOf } from "../entry/entry.ts";
 import { wasmDetails } from "./wasm-details.ts";
+import type { WasmTasks } from "./wasm-tasks.ts";
 
 /**
  * The tasks of a Wasm pod: modules by a Wasm engine, and whatever else (a mesh's proxy, a log collector) by an OCI
  * runtime. Which of the two a task is, its spec says when it is made, and its record from then on.
  */
-export function createPodTasks(wasm: TaskEngine, oci: TaskEngine): TaskEngine {
+export function createPodTasks(wasm: WasmTasks, oci: TaskEngine): TaskEngine {
   const of = (task: Task) => (wasmDetails(task) === undefined ? oci : wasm);
 
   return {
     create: (sandbox, task, request, timeoutMs) => {
-      const args = readSpec(task.bundle)?.process?.args ?? [];
-      return (entryOf(args) === undefined ? oci : wasm).create(sandbox, task, request, timeoutMs);
+      const spec = readSpec(task.bundle);
+      const entry = entryOf(spec?.process?.args ?? []);
+      return spec === undefined || entry === undefined
+        ? oci.create(sandbox, task, request, timeoutMs)
+        : wasm.create(sandbox, task, { spec, entry }, request, timeoutMs);
     },
     start: (sandbox, task, timeoutMs) => of(task).start(sandbox, task, timeoutMs),
     hasStarted: (sandbox, task) => of(task).hasStarted(sandbox, task),

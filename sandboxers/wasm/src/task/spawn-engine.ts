@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { hierarchies } from "@kuasar/framework/cgroup/hierarchies";
-import { createPodCgroup } from "@kuasar/framework/cgroup/pod-cgroup";
+import { cgroupProcs } from "@kuasar/framework/cgroup/pod-cgroup";
 import { failedPrecondition } from "@kuasar/framework/error/sandbox-error";
 import { quote } from "@kuasar/framework/identifier/identifier";
 import type { Namespace, SpawnRequest, Stdio } from "@kuasar/framework/monitor/monitor";
@@ -72,7 +72,7 @@ export function engineSpawnRequest(engine: EngineProcess): SpawnRequest {
     namespaces: engine.besideInit === undefined ? plan.namespaces : besideNamespaces(plan, engine.besideInit),
     uidMappings: plan.uidMappings,
     gidMappings: plan.gidMappings,
-    cgroupProcs: cgroup === "" ? [] : createPodCgroup(hierarchies(), cgroup, undefined),
+    cgroupProcs: cgroup === "" ? [] : cgroupProcs(hierarchies(), cgroup),
     // Whoever joins the pod's host name leaves it as it is.
     hostname: engine.besideInit === undefined && makesUts(plan) ? plan.hostname : "",
     domainname: engine.besideInit === undefined && makesUts(plan) ? plan.domainname : "",

@@ -8,11 +8,11 @@ import { ErrorCode, failedPrecondition, isCode, notFound, SandboxError } from "@
 import type { OciResources } from "@kuasar/framework/oci/spec";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import type { Task } from "@kuasar/framework/task/task";
-import type { TaskEngine } from "@kuasar/framework/task/task-engine";
+import type { TaskEngine, TaskRequest } from "@kuasar/framework/task/task-engine";
 import { processKey } from "@kuasar/framework/task/task-record";
 import { taskNotFound } from "@kuasar/framework/task/task-state";
 import type { EngineChoice } from "../engine/engine-choice.ts";
-import { createWasm } from "./create-wasm.ts";
+import { createWasm, type WasmContainer } from "./create-wasm.ts";
 import { execWasm } from "./exec-wasm.ts";
 import { interruptLoading, type ModuleLoader } from "./load-module.ts";
 import { removeWasm } from "./remove-wasm.ts";
@@ -22,8 +22,19 @@ import { isDeafTo } from "./wasm-signals.ts";
 const SIGKILL = 9;
 const KILLED = 128 + SIGKILL;
 
+/** As a TaskEngine, but that whoever has chosen it for a task has read the task's spec already. */
+export interface WasmTasks extends Omit<TaskEngine, "create"> {
+  create(
+    sandbox: Sandbox,
+    task: Task,
+    container: WasmContainer,
+    request: TaskRequest,
+    timeoutMs: number,
+  ): Promise<number>;
+}
+
 /** Tasks as processes of a Wasm engine, which are the pod's monitor's. */
-export function createWasmTasks(choice: EngineChoice, loader: ModuleLoader): TaskEngine {
+export function createWasmTasks(choice: EngineChoice, loader: ModuleLoader): WasmTasks {
   function detailsOf(task: Task): WasmDetails {
     const details = wasmDetails(task);
     if (details === undefined) {
@@ -60,7 +71,8 @@ export function createWasmTasks(choice: EngineChoice, loader: ModuleLoader): Tas
   }
 
   return {
-    create: (sandbox, task, request, timeoutMs) => createWasm(choice, loader, sandbox, task, request, timeoutMs),
+    create: (sandbox, task, container, request, timeoutMs) =>
+      createWasm(choice, loader, sandbox, task, container, request, timeoutMs),
 
     async start(sandbox, task) {
       await sandbox.monitor.proceed(processKey(task.id));

@@ -58,7 +58,7 @@ describe("a child of a process of Node", () => {
     const [output, input] = sys.pipe();
     const ours = sys.open("/dev/null", sys.O_RDONLY, 0);
     const prepare = () => sys.dup2(input, 1);
-    const held = await forkHeldChild({ keep: [] }, prepare, () => shell("echo $WORD; exit 3"));
+    const held = await forkHeldChild({ keep: [], reportsPid: false }, prepare, () => shell("echo $WORD; exit 3"));
     const open = readdirSync(`/proc/${held.pid}/fd`);
     for (const fd of [input, ours]) sys.close(fd);
     expect(open).to.not.include(String(ours));

@@ -43,7 +43,7 @@ export async function forkChild(
 }
 
 export async function forkHeldChild(
-  options: ForkOptions & { readonly keep: readonly number[] },
+  options: ForkOptions & { readonly keep: readonly number[]; readonly reportsPid: boolean },
   prepare: (report: Report) => void,
   become: () => never,
   started: (pid: number) => void = () => {},

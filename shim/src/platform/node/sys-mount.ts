@@ -1,4 +1,4 @@
-import { readlinkSync } from "node:fs";
+import { fstatSync, readlinkSync } from "node:fs";
 import { call, callOn } from "./kernel.ts";
 
 export const MNT_DETACH = 2;
@@ -60,6 +60,11 @@ export function detachMount(path: string, set: number, clear: number, recursive:
 
 export function attachMount(fd: number, target: string): void {
   callOn(target, "move_mount", fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
+}
+
+/** A child that is acted for has the file descriptor from here. */
+export function isFolder(fd: number): boolean {
+  return fstatSync(fd).isDirectory();
 }
 
 export function chroot(path: string): void {

@@ -12,6 +12,11 @@ export function decodeUtf8(buffer: ArrayBuffer, offset: number, length: number):
   return decoder.decode(new Uint8Array(buffer, offset, length));
 }
 
+export function decodeAscii(buffer: ArrayBuffer, offset: number, length: number): string | undefined {
+  const bytes = Buffer.from(buffer, offset, length);
+  return bytes.every((byte) => byte < 0x80) ? bytes.toString("latin1") : undefined;
+}
+
 export function randomBytes(count: number): ArrayBuffer {
   return new Uint8Array(random(count)).buffer;
 }
