@@ -1,6 +1,6 @@
 import { makeFolders, removeIfThere } from "@kuasar/shim/platform/files";
 import { unwatch, watch } from "@kuasar/shim/platform/loop";
-import { makeFifo, readPiece, setPipeSize } from "guest";
+import { readPiece, setPipeSize } from "guest";
 import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
 
@@ -26,6 +26,8 @@ export interface GuestIo {
   write(key: string, offset: number, data: Uint8Array, end: boolean): Promise<void>;
   /** Takes a connection over: its stdin and stdout, so to say. */
   adopt(key: string, connection: number): void;
+  /** Nobody reads what is written there from now on. */
+  closeOutput(key: string, fd: number): void;
   /** What the process itself will not write any more: the end, once what is there has been read. */
   ended(key: string): void;
   close(key: string): void;
@@ -78,6 +80,9 @@ export function createGuestIo(): GuestIo {
         outputs: [new Output({ fd: connection, path: "" }), undefined],
       });
     },
+    closeOutput(key, fd) {
+      processes.get(key)?.outputs[fd - 1]?.close();
+    },
     ended(key) {
       for (const output of processes.get(key)?.outputs ?? []) output?.writerGone();
     },
@@ -104,7 +109,7 @@ interface End {
 
 /** With both ends open: there may be input before there is a process, and there is no end before it has begun. */
 function makePipe(path: string): End {
-  makeFifo(path, 0o600);
+  sys.makeFifo(path, 0o600);
   const fd = sys.open(path, sys.O_RDWR | sys.O_NONBLOCK, 0);
   setPipeSize(fd, CHUNK_BYTES);
   return { fd, path };
@@ -201,6 +206,7 @@ class Output {
   }
 
   close(): void {
+    if (this.closed) return;
     this.closed = true;
     this.waiting?.();
     sys.close(this.fd);

@@ -27,6 +27,11 @@ export function registerGuest(server: Server, table: ProcessTable, io: GuestIo):
       if (end) table.find(key)?.stdio?.closeStdin();
       return {};
     },
+    closeOutput: ({ key, fd }) => {
+      io.closeOutput(key, fd);
+      if (fd === 1 || fd === 2) table.find(key)?.stdio?.closeOutput(fd);
+      return {};
+    },
     closeIo: ({ key }) => {
       io.close(key);
       return {};
