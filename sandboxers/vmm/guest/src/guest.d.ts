@@ -8,8 +8,6 @@ declare module "guest" {
   export function netlink(request: ArrayBuffer, length: number): ArrayBuffer;
   /** How much the kernel keeps of what has been written to a pipe and not read. */
   export function setPipeSize(fd: number, bytes: number): void;
-  /** What is in a pipe, or has come on a connection, 256 KiB at most; undefined when there is nothing, empty at the end. */
-  export function readPiece(fd: number): ArrayBuffer | undefined;
   /** As sys.read, again and again until there is nothing more, or no room. */
   export function readAll(fd: number, buffer: ArrayBuffer, offset: number, length: number): number;
   /** A symbolic link. */

@@ -92,6 +92,7 @@ function openInput({ guest, key, stdin, progress, log }: StdioPumpParts): (Input
     return undefined;
   }
   const { fd, socket } = fifo;
+  socket.on("error", (error) => log.debug({ key, path: stdin, err: errorText(error) }, "a FIFO fails"));
   const copied = createCounter(`${progress}.0`);
   const input = copyInput(guest, key, fd, socket, copied, endOf(progress));
   void input.done
