@@ -1,8 +1,8 @@
 import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
 import { removeIfThere } from "../platform/files.ts";
-import { type LoggedContainer, startLogDriver } from "./log-driver.ts";
-import { closeOutput, openOutput } from "./output.ts";
+import { type LoggedContainer, type Pipe, startLogDriver } from "./log-driver.ts";
+import { closeOutput, isFifo, openOutput } from "./output.ts";
 import { type LogDriver, parseOutputUris } from "./stream-uri.ts";
 
 /** kuasar.monitor.v1.OpenLogRequest, without its key. */
@@ -59,18 +59,31 @@ async function startDriver(
   container: LoggedContainer,
   held: Held,
 ): Promise<void> {
-  const fifos = { stdout: makePipe(stdoutFifo, held), stderr: makePipe(stderrFifo, held) };
-  const { stdout, stderr } = await startLogDriver(driver, container, fifos);
+  const { stdout, stderr } = await startLogDriver(driver, container, makePipes(stdoutFifo, stderrFifo, held));
   held.fds.push(stdout);
   // A terminal has one stream.
   if (stderrFifo === "") sys.close(stderr);
   else held.fds.push(stderr);
 }
 
+function makePipes(stdoutFifo: string, stderrFifo: string, held: Held): { stdout: Pipe; stderr: Pipe } {
+  const stdout = makePipe(stdoutFifo, held);
+  try {
+    return { stdout, stderr: makePipe(stderrFifo, held) };
+  } catch (error) {
+    for (const fd of stdout) sys.close(fd);
+    throw error;
+  }
+}
+
 /** A FIFO, or a pipe that nobody else can write to where there is to be none. */
-function makePipe(path: string, held: Held): [read: number, write: number] {
+function makePipe(path: string, held: Held): Pipe {
   if (path === "") return sys.pipe();
-  removeIfThere(path);
+  if (!path.startsWith("/")) {
+    throw new StatusError(Code.INVALID_ARGUMENT, `a log driver's FIFO: expected an absolute path, got ${path}`);
+  }
+  // Of an attempt that was broken off.
+  if (isFifo(path)) removeIfThere(path);
   sys.makeFifo(path, 0o600);
   held.paths.push(path);
   const read = sys.open(path, sys.O_RDONLY | sys.O_NONBLOCK | sys.O_NOFOLLOW, 0);

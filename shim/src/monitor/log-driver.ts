@@ -17,7 +17,7 @@ export interface LogPipes {
   readonly stderr: number;
 }
 
-type Pipe = readonly [read: number, write: number];
+export type Pipe = readonly [read: number, write: number];
 
 /** Descriptors that a driver finds its pipes at (runtime/v2/logging: stdout, stderr, and one that it closes when ready). */
 const DRIVER_FDS = [3, 4, 5] as const;
