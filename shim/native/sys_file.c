@@ -171,6 +171,15 @@ SYS_FUNCTION(sys_mkdir) {
     return result;
 }
 
+// makeFifo(path, mode)
+SYS_FUNCTION(make_fifo) {
+    SYS_STRING(path, 0);
+    SYS_INT(mode, 1);
+    JSValue result = mkfifo(path, (mode_t)mode) ? sys_throw(ctx, "mkfifo", path) : JS_UNDEFINED;
+    JS_FreeCString(ctx, path);
+    return result;
+}
+
 SYS_FUNCTION(sys_rename) {
     SYS_STRING(from, 0);
     SYS_STRING(to, 1);
@@ -293,6 +302,7 @@ const JSCFunctionListEntry sys_file_functions[] = {
     JS_CFUNC_DEF("mkdir", 2, sys_mkdir),
     JS_CFUNC_DEF("unlink", 1, sys_unlink),
     JS_CFUNC_DEF("chdir", 1, sys_chdir),
+    JS_CFUNC_DEF("makeFifo", 2, make_fifo),
     JS_CFUNC_DEF("rename", 2, sys_rename),
     JS_CFUNC_DEF("getcwd", 0, sys_getcwd),
     JS_CFUNC_DEF("dup2", 2, sys_dup2),

@@ -121,7 +121,7 @@ const reasons: readonly Reason[] = [
   },
   {
     why: "Deleting a created container kills it: its exit is known, and comes before its deletion.",
-    ours: /^ok, id "", init, exit 137, at set$|exit\(id=ID pid=init exitStatus=137 exitedAt=set\) ; delete\(/,
+    ours: /^ok, id "", (init|a process), exit 137, at set$|exit\(id=ID pid=(init|a process) exitStatus=137 exitedAt=set\) ; delete\(/,
     where: { "delete: a task that was never started": ["delete", "events"] },
   },
   {

@@ -1,6 +1,16 @@
 import { strict as assert } from "node:assert";
 import { execFileSync } from "node:child_process";
-import { constants, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -240,5 +250,47 @@ describe("kuasar-monitor, the parent of a pod's processes", function () {
     await rejects(broken, Code.FAILED_PRECONDITION, /mount nonesuchfs/);
     assert.ok(!mounted());
     await rejects(monitor.mount({ mounts: [tmpfs], target: "/tmp/../etc" }), Code.INVALID_ARGUMENT, /without "\.\."/);
+  });
+
+  it("has a log driver read from FIFOs, until it is let go, for a process that is not its own", async () => {
+    const [program, out, err] = ["driver", "out", "err"].map((name) => join(folder, name)) as [string, string, string];
+    writeFileSync(
+      program,
+      `#!/bin/sh\necho $CONTAINER_ID >${out}.log\nexec 5>&-\ncat <&3 >>${out}.log\ncat <&4 >>${out}.log\n`,
+    );
+    chmodSync(program, 0o755);
+    const log = { key: "c1/e1", stdout: `binary://${program}`, stderr: "", stdoutFifo: out, stderrFifo: err };
+    await monitor.openLog(log);
+    await rejects(monitor.openLog(log), Code.ALREADY_EXISTS, /c1\/e1 has its log already/);
+    // Who writes may be replaced: the driver sees no end in between.
+    for (const [fifo, word] of [
+      [out, "one\n"],
+      [out, "two\n"],
+      [err, "three\n"],
+    ] as const) {
+      writeFileSync(fifo, word);
+    }
+    await monitor.release({ key: "c1/e1" });
+    const text = () => readFileSync(`${out}.log`, "utf8");
+    await waitUntil(() => text().includes("three"), { what: "the driver to read to the end", timeoutMs: 5_000 });
+    assert.equal(text(), "e1\none\ntwo\nthree\n");
+    assert.deepEqual([existsSync(out), existsSync(err)], [false, false]);
+  });
+
+  it("makes a log file with its folders, and nothing where a log URI is none, or its driver not there", async () => {
+    const file = join(folder, "deep", "log");
+    const open = (key: string, stdout: string, stderr = "") =>
+      monitor.openLog({ key, stdout, stderr, stdoutFifo: join(folder, "fifo"), stderrFifo: "" });
+    await open("c1", `file://${file}`, `file://${file}`);
+    assert.equal(statSync(file).mode & 0o777, 0o644);
+    await rejects(open("c2", "nosuch:///x"), Code.INVALID_ARGUMENT, /^stdout: expected an absolute path/);
+    await rejects(open("c2", "", "binary:///bin/true"), Code.INVALID_ARGUMENT, /^stderr: a log driver takes both/);
+    await rejects(open("c2", `file://${file}/x`), Code.UNKNOWN, /not a directory/i);
+    await rejects(open("c2", "binary:///no/such/driver"), Code.UNKNOWN, /failed to start the log driver/);
+    assert.equal(existsSync(join(folder, "fifo")), false);
+    // Of one that ends before it is ready nobody reads.
+    await open("c2", "binary:///bin/false");
+    await monitor.release({ key: "c2" });
+    await monitor.release({ key: "c1" });
   });
 });

@@ -2,6 +2,7 @@ import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
 import { ChildError, forkChild } from "../platform/forked-child.ts";
 import { startTimer, stopTimer, unwatch, watch } from "../platform/loop.ts";
+import type { LogDriver } from "./stream-uri.ts";
 
 /** What a log driver is told of the container. */
 export interface LoggedContainer {
@@ -16,24 +17,25 @@ export interface LogPipes {
   readonly stderr: number;
 }
 
+export type Pipe = readonly [read: number, write: number];
+
 /** Descriptors that a driver finds its pipes at (runtime/v2/logging: stdout, stderr, and one that it closes when ready). */
 const DRIVER_FDS = [3, 4, 5] as const;
 /** As the runc shim waits for a driver. */
 const READY_TIMEOUT_MS = 10_000;
 
-/** What a driver's URI says. */
-export interface LogDriver {
-  readonly program: string;
-  readonly args: readonly string[];
-}
-
 /**
  * Starts a log driver, and waits until it is ready to read. One that ends before that has nothing to log, and is no error,
  * as with the runc shim.
+ * @param fifos what it reads from in place of pipes, open for reading and for writing; taken over
  */
-export async function startLogDriver({ program, args }: LogDriver, container: LoggedContainer): Promise<LogPipes> {
-  const [stdoutEnd, stdout] = sys.pipe();
-  const [stderrEnd, stderr] = sys.pipe();
+export async function startLogDriver(
+  { program, args }: LogDriver,
+  container: LoggedContainer,
+  fifos?: { readonly stdout: Pipe; readonly stderr: Pipe },
+): Promise<LogPipes> {
+  const [stdoutEnd, stdout] = fifos?.stdout ?? sys.pipe();
+  const [stderrEnd, stderr] = fifos?.stderr ?? sys.pipe();
   const [ready, readyEnd] = sys.pipe();
   const driverEnds = [stdoutEnd, stderrEnd, readyEnd];
   try {

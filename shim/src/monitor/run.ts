@@ -4,14 +4,11 @@ import { readText, removeIfThere } from "../platform/files.ts";
 import { startTimer, stopTimer } from "../platform/loop.ts";
 import { captureOutput } from "./captured-output.ts";
 import { requireProgram } from "./command-path.ts";
-import { startLogDriver } from "./log-driver.ts";
-import { type Output, openOutput } from "./output.ts";
 import { ownCgroupProcs } from "./own-cgroup.ts";
 import { ownerOfKey, type ProcessTable } from "./process-table.ts";
 import { RUNC_HAS_READ_ONLY_VIEW, readOnlyProgram } from "./read-only-program.ts";
-import { openStdio, type ProcessStdio, type StdioOwner, type StdioPaths, terminalStdio } from "./stdio.ts";
+import { openShown, openStdio, type ProcessStdio, type StdioPaths, terminalStdio } from "./stdio.ts";
 import { endStrayInits } from "./stray-init.ts";
-import { parseStreamUri } from "./stream-uri.ts";
 import { openTerminal } from "./terminal.ts";
 
 const SIGKILL = 9;
@@ -102,15 +99,6 @@ async function open({ stdio, key }: Command, { namespace }: ProcessTable): Promi
   if (!stdio?.terminal) return openStdio(stdio ?? {}, owner);
   const shown = await openShown(stdio.stdout ?? "", owner);
   return terminalStdio(openTerminal(stdio.consoleSocket, stdio.stdin ?? "", shown));
-}
-
-/** What a terminal shows has one stream: a log driver hears nothing on the other. */
-async function openShown(uri: string, owner: StdioOwner): Promise<Output> {
-  const target = parseStreamUri("stdout", uri);
-  if (target.kind !== "driver") return openOutput(target.kind === "path" ? target.path : "");
-  const { stdout, stderr } = await startLogDriver(target, owner);
-  sys.close(stderr);
-  return { fd: stdout, kept: -1 };
 }
 
 function readPidFile(path: string): number {

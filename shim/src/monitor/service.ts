@@ -2,8 +2,9 @@ import { MonitorService } from "@kuasar/proto/shim-definitions";
 import { Code, type Server, StatusError } from "ttrpc-ts";
 import { forwardConnections } from "./forward.ts";
 import { createHeldFifos } from "./held-fifos.ts";
+import { createHeldLogs } from "./held-logs.ts";
 import { mountAll, unmountAll } from "./mount.ts";
-import type { Process, ProcessTable } from "./process-table.ts";
+import { ownerOfKey, type Process, type ProcessTable } from "./process-table.ts";
 import { runCommand } from "./run.ts";
 import { continueProcess, spawnProcess } from "./spawn.ts";
 import { createVsockBridges } from "./vsock-bridge.ts";
@@ -18,6 +19,7 @@ export function registerMonitor(
   onOom: (id: string, kills: number) => void = () => {},
 ): void {
   const fifos = createHeldFifos();
+  const logs = createHeldLogs();
   const bridges = createVsockBridges();
   server.register(MonitorService, {
     spawn: async (request) => ({ pid: await spawnProcess(table, requireKey(request)) }),
@@ -64,6 +66,11 @@ export function registerMonitor(
       fifos.hold(requireKey(request).key, request.fifos);
       return {};
     },
+    openLog: async (request) => {
+      const { key } = requireKey(request);
+      await logs.open(key, request, { ...ownerOfKey(key), namespace: table.namespace });
+      return {};
+    },
     reportOom: ({ id, kills }) => {
       onOom(id, kills);
       return {};
@@ -80,6 +87,7 @@ export function registerMonitor(
       table.release(key);
       bridges.release(key);
       fifos.release(key);
+      logs.release(key);
       return {};
     },
     mount: async ({ mounts, target }) => {

@@ -121,8 +121,8 @@ function startError(what: string, error: ChildError): StatusError {
 }
 
 async function openProcessStdio(table: ProcessTable, { key, stdio }: SpawnSpec): Promise<ProcessStdio> {
-  if (stdio?.terminal) return spawnedTerminalStdio(stdio);
-  return openStdio(stdio ?? {}, { ...ownerOfKey(key), namespace: table.namespace });
+  const owner = { ...ownerOfKey(key), namespace: table.namespace };
+  return stdio?.terminal ? spawnedTerminalStdio(stdio, owner) : openStdio(stdio ?? {}, owner);
 }
 
 interface ChildPlan {

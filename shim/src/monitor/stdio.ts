@@ -1,10 +1,9 @@
 import * as sys from "sys";
-import { Code, StatusError } from "ttrpc-ts";
 import { type BoundedLog, openBoundedLog } from "./bounded-log.ts";
 import { type LoggedContainer, startLogDriver } from "./log-driver.ts";
 import { closeOutput, isFifo, type Output, openOutput } from "./output.ts";
 import { type Relay, relayInput, relayOutput } from "./relay.ts";
-import { parseStreamUri, type StreamTarget } from "./stream-uri.ts";
+import { parseOutputUris } from "./stream-uri.ts";
 import { heldTerminal, type Terminal } from "./terminal.ts";
 
 /** What the monitor keeps of a process's stdio while the process and its record live. */
@@ -17,6 +16,8 @@ export interface ProcessStdio {
   readonly isUnread: boolean;
   /** End of input for the process. */
   closeStdin(): void;
+  /** Nobody will read what comes: the process is told so, by SIGPIPE or EPIPE, unless it has a terminal. */
+  closeOutput(fd: 1 | 2): void;
   close(): void;
 }
 
@@ -49,22 +50,20 @@ export interface StdioOwner extends LoggedContainer {
  */
 export async function openStdio(paths: StdioPaths, owner: StdioOwner): Promise<ProcessStdio> {
   const opened = new Opened(undefined, paths.uid ?? 0, paths.gid ?? 0);
-  const stdout = parseStreamUri("stdout", paths.stdout ?? "");
-  // One driver for both, whatever stderr says: containerd gives the same URI for it.
-  const stderr = stdout.kind === "driver" ? stdout : parseStreamUri("stderr", paths.stderr ?? "");
+  const targets = parseOutputUris(paths.stdout ?? "", paths.stderr ?? "");
   try {
     const piped = paths.pipes ?? false;
     opened.stdin(paths.stdin ?? "", piped);
-    if (paths.keptBytes) {
-      opened.log(1, pathOf(stdout), paths.keptBytes);
-      opened.log(2, pathOf(stderr), paths.keptBytes);
-    } else if (stdout.kind === "driver") {
-      const pipes = await startLogDriver(stdout, owner);
+    if (targets.driver) {
+      const pipes = await startLogDriver(targets.driver, owner);
       opened.child[1] = pipes.stdout;
       opened.child[2] = pipes.stderr;
+    } else if (paths.keptBytes) {
+      opened.log(1, targets.stdout, paths.keptBytes);
+      opened.log(2, targets.stderr, paths.keptBytes);
     } else {
-      await opened.output(1, pathOf(stdout), piped || owner.exec);
-      await opened.output(2, pathOf(stderr), piped || owner.exec);
+      await opened.output(1, targets.stdout, piped || owner.exec);
+      await opened.output(2, targets.stderr, piped || owner.exec);
     }
   } catch (error) {
     opened.close();
@@ -83,14 +82,26 @@ export async function terminalStdio(terminal: Terminal): Promise<ProcessStdio> {
 }
 
 /** The stdio of a process that gets a terminal of the monitor's own making. */
-export async function spawnedTerminalStdio({ stdin, stdout }: StdioPaths): Promise<ProcessStdio> {
-  const output = await openOutput(pathOf(parseStreamUri("stdout", stdout ?? "")));
+export async function spawnedTerminalStdio(
+  { stdin, stdout }: StdioPaths,
+  owner: LoggedContainer,
+): Promise<ProcessStdio> {
+  const output = await openShown(stdout ?? "", owner);
   const [master, slave] = openTerminalOr(output);
   const opened = new Opened(heldTerminal(master, stdin ?? "", output));
   opened.child[0] = slave;
   opened.child[1] = sys.duplicate(slave);
   opened.child[2] = sys.duplicate(slave);
   return opened;
+}
+
+/** What a terminal shows has one stream: a log driver hears nothing on the other. */
+export async function openShown(uri: string, owner: LoggedContainer): Promise<Output> {
+  const targets = parseOutputUris(uri, "");
+  if (!targets.driver) return openOutput(targets.stdout);
+  const { stdout, stderr } = await startLogDriver(targets.driver, owner);
+  sys.close(stderr);
+  return { fd: stdout, kept: -1 };
 }
 
 function openTerminalOr(output: Output): [master: number, slave: number] {
@@ -100,16 +111,6 @@ function openTerminalOr(output: Output): [master: number, slave: number] {
     closeOutput(output);
     throw error;
   }
-}
-
-function pathOf(target: StreamTarget): string {
-  if (target.kind === "driver") {
-    throw new StatusError(
-      Code.INVALID_ARGUMENT,
-      "stderr: a log driver takes both streams, expected it for stdout, too",
-    );
-  }
-  return target.kind === "path" ? target.path : "";
 }
 
 class Opened implements ProcessStdio {
@@ -191,6 +192,12 @@ class Opened implements ProcessStdio {
     this.terminal?.closeStdin();
     if (this.kept[0] >= 0) sys.close(this.kept[0]);
     this.kept[0] = -1;
+  }
+
+  closeOutput(fd: 1 | 2): void {
+    if (fd === 1) this.terminal?.closeOutput();
+    if (this.kept[fd] >= 0) sys.close(this.kept[fd]);
+    this.kept[fd] = -1;
   }
 
   close(): void {

@@ -15,6 +15,8 @@ export interface Terminal {
   attach(): void;
   resize(columns: number, rows: number): void;
   closeStdin(): void;
+  /** What is shown goes nowhere, as soon as nobody else reads it. */
+  closeOutput(): void;
   /** Whether the client has not read all that was shown. */
   readonly isUnread: boolean;
   close(): void;
@@ -81,6 +83,10 @@ class HeldTerminal implements Terminal {
 
   closeStdin(): void {
     this.keptInput = closed(this.keptInput);
+  }
+
+  closeOutput(): void {
+    this.keptOutput = closed(this.keptOutput);
   }
 
   get isUnread(): boolean {

@@ -61,6 +61,7 @@ declare module "sys" {
   ): void;
   export function stat(path: string): Stat | null;
   export function mkdir(path: string, mode: number): void;
+  export function makeFifo(path: string, mode: number): void;
   export function unlink(path: string): void;
   export function chdir(path: string): void;
   export function fchdir(fd: number): void;

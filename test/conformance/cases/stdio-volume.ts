@@ -1,31 +1,18 @@
 import { spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConformanceCase } from "../conformance-case.ts";
+import { digestOfStream, streamOf } from "../known-stream.ts";
 import type { Stdio } from "../stdio.ts";
 import type { Trial } from "../trial.ts";
 
 const GIB = 1024 ** 3;
 const MINUTE_MS = 60_000;
 
-/** Its length divides no page, so that a page that is lost, doubled or moved changes what comes after it. */
-const line = "one of a great many lines\n";
-const stream = (bytes: number) => `yes '${line.trim()}' | head -c ${bytes}`;
-
-/** What a stream of so many bytes is, by the name of the digest. */
-function expectedDigest(algorithm: string, bytes: number): string {
-  const hash = createHash(algorithm);
-  const block = Buffer.from(line.repeat(40_000));
-  for (let left = bytes; left > 0; left -= block.length)
-    hash.update(left < block.length ? block.subarray(0, left) : block);
-  return hash.digest("hex");
-}
-
 async function noteOutput(trial: Trial, { stdout }: Stdio, bytes: number): Promise<void> {
   trial.note("output ends", await stdout.end(120_000));
   trial.note("bytes", stdout.bytes === bytes ? "all" : `${stdout.bytes} of ${bytes}`);
-  trial.note("digest", stdout.digest() === expectedDigest("sha256", bytes) ? "right" : "wrong");
+  trial.note("digest", stdout.digest() === digestOfStream("sha256", bytes) ? "right" : "wrong");
 }
 
 /** Until the process has ended, however long that takes: a call has its deadline. */
@@ -39,7 +26,7 @@ async function untilExited(trial: Trial, execId = ""): Promise<void> {
 
 /** Sends a stream into a FIFO that a process reads, then ends its input. */
 async function feed(trial: Trial, stdio: Stdio, bytes: number, execId = ""): Promise<void> {
-  const writer = spawn("sh", ["-c", `${stream(bytes)} > "$1"`, "sh", stdio.paths.stdin], { stdio: "ignore" });
+  const writer = spawn("sh", ["-c", `${streamOf(bytes)} > "$1"`, "sh", stdio.paths.stdin], { stdio: "ignore" });
   await once(writer, "exit");
   stdio.stdin?.end();
   await trial.call("close stdin", trial.tasks.closeIO({ containerId: trial.id, execId, stdin: true }));
@@ -52,7 +39,7 @@ export const stdioVolumeCases: readonly ConformanceCase[] = [
     slow: true,
     timeoutMs: 200_000,
     async run(trial) {
-      const stdio = await trial.create({ stdio: true, args: ["sh", "-c", stream(GIB)] });
+      const stdio = await trial.create({ stdio: true, args: ["sh", "-c", streamOf(GIB)] });
       await trial.start();
       await untilExited(trial);
       if (stdio) await noteOutput(trial, stdio, GIB);
@@ -64,7 +51,7 @@ export const stdioVolumeCases: readonly ConformanceCase[] = [
     timeoutMs: 200_000,
     async run(trial) {
       await trial.run();
-      const stdio = await trial.exec("e1", ["sh", "-c", stream(GIB)]);
+      const stdio = await trial.exec("e1", ["sh", "-c", streamOf(GIB)]);
       await untilExited(trial, "e1");
       await trial.delete("e1");
       await noteOutput(trial, stdio, GIB);
@@ -81,7 +68,7 @@ export const stdioVolumeCases: readonly ConformanceCase[] = [
       await feed(trial, stdio, GIB);
       await untilExited(trial);
       await stdio.stdout.end(5000);
-      trial.note("digest", stdio.stdout.text.startsWith(expectedDigest("md5", GIB)) ? "right" : stdio.stdout.text);
+      trial.note("digest", stdio.stdout.text.startsWith(digestOfStream("md5", GIB)) ? "right" : stdio.stdout.text);
     },
   },
   {
@@ -94,7 +81,7 @@ export const stdioVolumeCases: readonly ConformanceCase[] = [
       await feed(trial, stdio, GIB / 4, "e1");
       await untilExited(trial, "e1");
       await stdio.stdout.end(5000);
-      trial.note("digest", stdio.stdout.text.startsWith(expectedDigest("md5", GIB / 4)) ? "right" : stdio.stdout.text);
+      trial.note("digest", stdio.stdout.text.startsWith(digestOfStream("md5", GIB / 4)) ? "right" : stdio.stdout.text);
     },
   },
   {
@@ -104,10 +91,10 @@ export const stdioVolumeCases: readonly ConformanceCase[] = [
     eventsInAnyOrder: true,
     async run(trial) {
       const bytes = 20_000_000;
-      const script = ["sh", "-c", `${stream(bytes)}; sleep 1000`];
+      const script = ["sh", "-c", `${streamOf(bytes)}; sleep 1000`];
       const own = await trial.create({ stdio: true, args: script });
       await trial.start();
-      const exec = await trial.exec("e1", ["sh", "-c", stream(bytes)]);
+      const exec = await trial.exec("e1", ["sh", "-c", streamOf(bytes)]);
       const shown = await trial.exec("e2", ["sh", "-c", "seq 200000; echo do''ne"], {
         stdio: { stdin: true, terminal: true },
       });

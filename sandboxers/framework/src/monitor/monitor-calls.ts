@@ -10,6 +10,8 @@ const wire = kuasar.monitor.v1;
 const SERVICE = "kuasar.monitor.v1.Monitor";
 
 const CALL_TIMEOUT_MS = 10_000;
+// A log driver may take 10 s until it is ready (log-driver.ts).
+const LOG_TIMEOUT_MS = 15_000;
 // Mounts may wait for a disk.
 const MOUNT_TIMEOUT_MS = 60_000;
 const RETRY_MS = 50;
@@ -122,6 +124,7 @@ export function createMonitorCalls(link: MonitorLink): Monitor {
     resize: (key, width, height) => call("Resize", wire.ResizeRequest, { key, width, height }, empty, CALL_TIMEOUT_MS),
     closeStdin: (key) => call("CloseStdin", wire.CloseStdinRequest, { key }, empty, CALL_TIMEOUT_MS),
     hold: (key, fifos) => call("Hold", wire.HoldRequest, { key, fifos }, empty, CALL_TIMEOUT_MS),
+    openLog: (key, log) => call("OpenLog", wire.OpenLogRequest, { key, ...log }, empty, LOG_TIMEOUT_MS),
     serveVsock: (key, path, cid) =>
       call("ServeVsock", wire.ServeVsockRequest, { key, path, cid }, empty, CALL_TIMEOUT_MS),
     release: (key) => call("Release", wire.ReleaseRequest, { key }, empty, CALL_TIMEOUT_MS),

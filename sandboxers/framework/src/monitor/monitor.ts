@@ -38,6 +38,11 @@ export interface Monitor {
   closeStdin(key: string): Promise<void>;
   /** Keeps FIFOs open, both ends, until the key is released. */
   hold(key: string, fifos: readonly string[]): Promise<void>;
+  /**
+   * Makes the files, or starts the log driver, that a process's log URIs name; a driver reads from FIFOs that are made for
+   * it, until the key is released. UNIMPLEMENTED where the monitor, an older one, cannot. Contract: OpenLog in the .proto.
+   */
+  openLog(key: string, log: OutputLog): Promise<void>;
   /** Serves the vsock ports of the virtual machine `cid` on a unix socket, as hybrid vsock, until the key is released. */
   serveVsock(key: string, path: string, cid: number): Promise<void>;
   release(key: string): Promise<void>;
@@ -78,6 +83,16 @@ export interface Stdio {
   readonly pipes?: boolean;
   /** Of a process that is spawned: the monitor writes its files, and keeps the last so many bytes (and up to twice that). */
   readonly keptBytes?: number;
+}
+
+/** Where a process's output goes that somebody else than the monitor brings there. */
+export interface OutputLog {
+  /** As in Stdio. */
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Where a driver's FIFOs are made; "" for a stream that nobody will write to. */
+  readonly stdoutFifo: string;
+  readonly stderrFifo: string;
 }
 
 export interface IdMapping {

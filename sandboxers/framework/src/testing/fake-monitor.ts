@@ -85,6 +85,7 @@ export async function startFakeMonitor(path: string): Promise<FakeMonitor> {
       return {};
     },
     hold: () => ({}),
+    openLog: () => ({}),
     reportOom: () => ({}),
     release({ key }) {
       processes.delete(key);

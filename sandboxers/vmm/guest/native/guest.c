@@ -71,33 +71,11 @@ SYS_FUNCTION(netlink) {
     return JS_NewArrayBufferCopy(ctx, answer, (size_t)got);
 }
 
-// makeFifo(path, mode)
-SYS_FUNCTION(make_fifo) {
-    SYS_STRING(path, 0);
-    SYS_INT(mode, 1);
-    JSValue result = mkfifo(path, (mode_t)mode) ? sys_throw(ctx, "mkfifo", path) : JS_UNDEFINED;
-    JS_FreeCString(ctx, path);
-    return result;
-}
-
 // setPipeSize(fd, bytes): how much the kernel keeps of what has been written and not read (pipe(7)).
 SYS_FUNCTION(set_pipe_size) {
     SYS_INT(fd, 0);
     SYS_INT(bytes, 1);
     return fcntl(fd, F_SETPIPE_SZ, bytes) < 0 ? sys_throw(ctx, "fcntl", "F_SETPIPE_SZ") : JS_UNDEFINED;
-}
-
-// readPiece(fd): what is in a pipe, PIECE_BYTES at most; undefined when there is nothing.
-#define PIECE_BYTES (256 << 10)
-SYS_FUNCTION(read_piece) {
-    // Not part of the snapshot, nor of memory before there is so much to read.
-    static uint8_t piece[PIECE_BYTES];
-    SYS_INT(fd, 0);
-    ssize_t got;
-    do got = read(fd, piece, sizeof piece);
-    while (got < 0 && errno == EINTR);
-    if (got < 0) return errno == EAGAIN ? JS_UNDEFINED : sys_throw(ctx, "read", NULL);
-    return JS_NewArrayBufferCopy(ctx, piece, (size_t)got);
 }
 
 // readAll(fd, buffer, offset, length): as read, of a non-blocking descriptor, and again until there is nothing, or no
@@ -242,8 +220,8 @@ SYS_FUNCTION(power_off) {
 static const JSCFunctionListEntry functions[] = {
     JS_CFUNC_DEF("loadModule", 2, load_module), JS_CFUNC_DEF("netlink", 2, netlink),
     JS_CFUNC_DEF("namesIn", 1, names_in),
-    JS_CFUNC_DEF("makeFifo", 2, make_fifo),     JS_CFUNC_DEF("setPipeSize", 2, set_pipe_size),
-    JS_CFUNC_DEF("readAll", 4, read_all),       JS_CFUNC_DEF("readPiece", 1, read_piece),
+    JS_CFUNC_DEF("setPipeSize", 2, set_pipe_size),
+    JS_CFUNC_DEF("readAll", 4, read_all),
     JS_CFUNC_DEF("link", 2, make_link),         JS_CFUNC_DEF("removePath", 1, remove_path),
     JS_CFUNC_DEF("setClock", 2, set_clock),     JS_CFUNC_DEF("raiseLimits", 0, raise_limits),
     JS_CFUNC_DEF("holdPidNamespace", 0, hold_pid_namespace),

@@ -1,8 +1,9 @@
 import { makeFolders, removeIfThere } from "@kuasar/shim/platform/files";
 import { unwatch, watch } from "@kuasar/shim/platform/loop";
-import { makeFifo, readPiece, setPipeSize } from "guest";
+import { setPipeSize } from "guest";
 import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
+import { LAST_PIECE, type OutputPiece, readPiece, restOf } from "./output-piece.ts";
 
 const FOLDER = "/run/kuasar/io";
 /** Of a process's output at a time, and in its pipe beyond that; an emulated machine takes milliseconds for each call. */
@@ -22,10 +23,12 @@ export interface GuestIo {
     stderr: string;
   };
   /** Answers with what there is from `from` on, once there is some; what lies before `offset` is forgotten. */
-  read(request: { key: string; fd: number; offset: number; from: number }): Promise<{ data: Uint8Array; end: boolean }>;
+  read(request: { key: string; fd: number; offset: number; from: number }): Promise<OutputPiece>;
   write(key: string, offset: number, data: Uint8Array, end: boolean): Promise<void>;
   /** Takes a connection over: its stdin and stdout, so to say. */
   adopt(key: string, connection: number): void;
+  /** Nobody reads what is written there from now on. */
+  closeOutput(key: string, fd: number): void;
   /** What the process itself will not write any more: the end, once what is there has been read. */
   ended(key: string): void;
   close(key: string): void;
@@ -78,6 +81,9 @@ export function createGuestIo(): GuestIo {
         outputs: [new Output({ fd: connection, path: "" }), undefined],
       });
     },
+    closeOutput(key, fd) {
+      processes.get(key)?.outputs[fd - 1]?.close();
+    },
     ended(key) {
       for (const output of processes.get(key)?.outputs ?? []) output?.writerGone();
     },
@@ -104,7 +110,7 @@ interface End {
 
 /** With both ends open: there may be input before there is a process, and there is no end before it has begun. */
 function makePipe(path: string): End {
-  makeFifo(path, 0o600);
+  sys.makeFifo(path, 0o600);
   const fd = sys.open(path, sys.O_RDWR | sys.O_NONBLOCK, 0);
   setPipeSize(fd, CHUNK_BYTES);
   return { fd, path };
@@ -115,7 +121,7 @@ class Output {
   private readonly fd: number;
   readonly path: string;
   /** In their order, without gaps. */
-  private held: Uint8Array[] = [];
+  private held: OutputPiece[] = [];
   private heldAt = 0;
   private heldTo = 0;
   private waiting: (() => void) | undefined;
@@ -128,7 +134,7 @@ class Output {
     this.path = path;
   }
 
-  async read(offset: number, from: number): Promise<{ data: Uint8Array; end: boolean }> {
+  async read(offset: number, from: number): Promise<OutputPiece> {
     this.acknowledge(offset);
     if (from < this.heldAt || from > this.heldTo || from > this.heldAt + HELD_MOST_BYTES) {
       throw new StatusError(Code.OUT_OF_RANGE, `from: expected ${this.heldAt} to ${this.heldTo}, got ${from}`);
@@ -139,24 +145,24 @@ class Output {
     while (from === this.heldTo && !this.closed) {
       if (reader !== this.readers) throw new StatusError(Code.CANCELLED, `somebody else reads ${this.path} now`);
       const piece = this.nextPiece();
-      if (piece?.byteLength) {
-        this.held.push(new Uint8Array(piece));
-        this.heldTo += piece.byteLength;
+      if (piece?.data.length) {
+        this.held.push(piece);
+        this.heldTo += piece.data.length;
       } else if (piece || this.gone) {
-        return { data: new Uint8Array(0), end: true };
+        return LAST_PIECE;
       } else {
         await this.readable();
       }
     }
-    return { data: this.heldFrom(from), end: this.closed };
+    return this.closed ? LAST_PIECE : this.heldFrom(from);
   }
 
-  private nextPiece(): ArrayBuffer | undefined {
+  private nextPiece(): OutputPiece | undefined {
     try {
-      return readPiece(this.fd);
+      return readPiece(this.fd, CHUNK_BYTES);
     } catch (error) {
       // A connection that was cut off has come to its end, too.
-      if ((error as sys.SysError).code === "ECONNRESET") return new ArrayBuffer(0);
+      if ((error as sys.SysError).code === "ECONNRESET") return LAST_PIECE;
       throw error;
     }
   }
@@ -165,22 +171,21 @@ class Output {
     if (offset < this.heldAt || offset > this.heldTo) {
       throw new StatusError(Code.OUT_OF_RANGE, `offset: expected ${this.heldAt} to ${this.heldTo}, got ${offset}`);
     }
-    for (let head = this.held[0]; head && this.heldAt < offset; head = this.held[0]) {
-      const done = Math.min(offset - this.heldAt, head.length);
-      if (done === head.length) this.held.shift();
-      else this.held[0] = head.subarray(done);
-      this.heldAt += done;
+    for (let head = this.held[0]; head && this.heldAt + head.data.length <= offset; head = this.held[0]) {
+      this.heldAt += head.data.length;
+      this.held.shift();
     }
   }
 
   /** The rest of the piece that this position is in. */
-  private heldFrom(from: number): Uint8Array {
+  private heldFrom(from: number): OutputPiece {
     let at = this.heldAt;
     for (const piece of this.held) {
-      if (from < at + piece.length) return piece.subarray(from - at);
-      at += piece.length;
+      if (from === at) return piece;
+      if (from < at + piece.data.length) return restOf(piece, from - at);
+      at += piece.data.length;
     }
-    return new Uint8Array(0);
+    return LAST_PIECE;
   }
 
   private readable(): Promise<void> {
@@ -201,6 +206,7 @@ class Output {
   }
 
   close(): void {
+    if (this.closed) return;
     this.closed = true;
     this.waiting?.();
     sys.close(this.fd);

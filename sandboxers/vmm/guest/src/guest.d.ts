@@ -6,11 +6,8 @@ declare module "guest" {
   export function namesIn(path: string): string[] | undefined;
   /** One rtnetlink request (with NLM_F_ACK) of so many bytes, and the kernel's answer. */
   export function netlink(request: ArrayBuffer, length: number): ArrayBuffer;
-  export function makeFifo(path: string, mode: number): void;
   /** How much the kernel keeps of what has been written to a pipe and not read. */
   export function setPipeSize(fd: number, bytes: number): void;
-  /** What is in a pipe, or has come on a connection, 256 KiB at most; undefined when there is nothing, empty at the end. */
-  export function readPiece(fd: number): ArrayBuffer | undefined;
   /** As sys.read, again and again until there is nothing more, or no room. */
   export function readAll(fd: number, buffer: ArrayBuffer, offset: number, length: number): number;
   /** A symbolic link. */

@@ -10,21 +10,33 @@ import type { GuestIo } from "./guest-io.ts";
 import { bringOnline } from "./online.ts";
 import { waitForOom } from "./oom.ts";
 
+/** An answer that is encoded already. */
+const ENCODED = { encode: (bytes: Uint8Array) => bytes, decode: (bytes: Uint8Array) => bytes };
+const Service = {
+  ...GuestService,
+  methods: { ...GuestService.methods, readOutput: { ...GuestService.methods.readOutput, output: ENCODED } },
+};
+
 /** Serves kuasar.guest.v1.Guest (proto/src/kuasar/guest/v1/guest.proto). */
 export function registerGuest(server: Server, table: ProcessTable, io: GuestIo): void {
   let configured = false;
   const dialler = createDialler(io);
-  server.register(GuestService, {
+  server.register(Service, {
     configure: (request) => {
       if (!configured) configure(request);
       configured = true;
       return describeMachine();
     },
     openIo: ({ key, stdin, stdout, stderr }) => io.open({ key, stdin, stdout, stderr }),
-    readOutput: ({ key, fd, offset, from }) => io.read({ key, fd, offset, from }),
+    readOutput: async ({ key, fd, offset, from }) => (await io.read({ key, fd, offset, from })).encoded,
     writeInput: async ({ key, offset, data, end }) => {
       await io.write(key, offset, data, end);
       if (end) table.find(key)?.stdio?.closeStdin();
+      return {};
+    },
+    closeOutput: ({ key, fd }) => {
+      io.closeOutput(key, fd);
+      if (fd === 1 || fd === 2) table.find(key)?.stdio?.closeOutput(fd);
       return {};
     },
     closeIo: ({ key }) => {

@@ -52,6 +52,8 @@ export interface Guest {
   readOutput(key: string, fd: 1 | 2, offset: number, from: number): Promise<{ data: Uint8Array; end: boolean }>;
   /** Answers when the process's pipe has taken all of it. `end`: there is no more. */
   writeInput(key: string, offset: number, data: Uint8Array, end: boolean): Promise<void>;
+  /** Nobody will read what a process writes there: it is told so. UNIMPLEMENTED in a machine of an older image. */
+  closeOutput(key: string, fd: 1 | 2): Promise<void>;
   closeIo(key: string): Promise<void>;
   /** Connects to a server in the machine: `readOutput` and `writeInput` then are of that. NOT_FOUND where nobody listens. */
   dial(key: string, port: number): Promise<void>;
@@ -122,6 +124,7 @@ export function connectGuest(address: AgentAddress): Guest {
     writeInput: (key, offset, data, end) =>
       call("WriteInput", wire.WriteInputRequest, { key, offset, data, end }, nothing, NO_LIMIT),
     dial: (key, port) => call("Dial", wire.DialRequest, { key, port, session: SESSION }, nothing, DIAL_TIMEOUT_MS),
+    closeOutput: (key, fd) => call("CloseOutput", wire.CloseOutputRequest, { key, fd }, nothing),
     closeIo: (key) => call("CloseIo", wire.CloseIoRequest, { key }, nothing),
     writeFiles: (files) => call("WriteFiles", wire.WriteFilesRequest, { files }, nothing),
     async readFiles(paths) {

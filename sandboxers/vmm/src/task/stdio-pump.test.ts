@@ -1,63 +1,72 @@
 import { execFileSync } from "node:child_process";
-import { createReadStream, mkdtempSync, rmSync } from "node:fs";
+import { closeSync, constants, createReadStream, mkdtempSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ErrorCode, type SandboxError } from "@kuasar/framework/error/sandbox-error";
-import { silentLogger } from "@kuasar/framework/log/logger";
+import { type Logger, silentLogger } from "@kuasar/framework/log/logger";
 import { kuasar } from "@kuasar/proto/containerd";
 import { expect } from "chai";
 import { connectGuest, type Guest } from "../guest/guest.ts";
-import { answering, type FakeGuest, response, startFakeGuest } from "../testing/fake-guest.ts";
-import { createLastAnswers } from "./last-answers.ts";
+import { answering, type FakeGuest, type FakeRequest, response, startFakeGuest } from "../testing/fake-guest.ts";
+import type { OutputTarget } from "./output-targets.ts";
 import { type StdioPump, startStdioPump } from "./stdio-pump.ts";
 
-const { ReadOutputResponse } = kuasar.guest.v1;
+const { CloseOutputRequest, ReadOutputRequest, ReadOutputResponse } = kuasar.guest.v1;
 
-describe("the output of a process in a guest that lies", () => {
+describe("the output of a process in a guest", () => {
   let folder: string;
   let fake: FakeGuest;
   let guest: Guest;
-  let pump: StdioPump;
-  let received = 0;
-  let asked = 0;
+  let warned: string[];
+  const pumps: StdioPump[] = [];
+  const path = (name: string) => join(folder, name);
+  const log: Logger = { ...silentLogger, warn: (_: unknown, message?: string) => void warned.push(message ?? "") };
 
-  const start = async (data: Uint8Array, end = false) => {
-    received = 0;
-    asked = 0;
-    const answer = ReadOutputResponse.encode({ data, end });
-    fake = await startFakeGuest(
-      answering(({ streamId }) => {
-        asked++;
-        return response(streamId, answer);
-      }),
-    );
+  const serve = async (answer: (request: FakeRequest) => Uint8Array | undefined) => {
+    fake = await startFakeGuest(answering(answer));
     guest = connectGuest(fake.address);
-    const stdout = join(folder, "stdout");
-    execFileSync("mkfifo", [stdout]);
-    pump = pumpTo({ stdin: "", stdout });
-    return createReadStream(stdout).on("data", (bytes) => {
-      received += bytes.length;
+  };
+  /** A process that has written all of this, and ended. */
+  const written = (content: Buffer, pieceBytes = 100_000) =>
+    serve(({ streamId, method, payload }) => {
+      if (method !== "ReadOutput") return response(streamId, new Uint8Array(0));
+      const { from } = ReadOutputRequest.decode(payload);
+      const data = content.subarray(from, from + pieceBytes);
+      return response(streamId, ReadOutputResponse.encode({ data, end: data.length === 0 }));
     });
+  const start = (target: OutputTarget, quietMs = 60_000) => {
+    const outputs = { stdout: target, stderr: undefined };
+    const pump = startStdioPump({ guest, key: "c1", stdin: "", outputs, progress: path("io"), log, quietMs });
+    pumps.push(pump);
+    return pump;
   };
-
-  const pumpTo = (paths: { stdin: string; stdout: string }) => {
-    const io = { stderr: "", terminal: false, ...paths };
-    return startStdioPump({ guest, key: "c1", io, progress: join(folder, "io", "c1"), log: silentLogger });
+  const fifo = (): OutputTarget => {
+    execFileSync("mkfifo", [path("stdout")]);
+    return { path: path("stdout"), kind: "fifo" };
   };
+  const numbered = (bytes: number) =>
+    Buffer.from(Array.from({ length: bytes / 8 }, (_, i) => `${String(i).padStart(7)}\n`).join(""));
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "kuasar-"));
+    warned = [];
   });
   afterEach(() => {
-    pump.close();
+    for (const pump of pumps.splice(0)) pump.close();
     guest.close();
     fake.close();
     rmSync(folder, { recursive: true });
   });
 
-  it("ends some time after the process has, however much there is said to be", async () => {
-    const client = await start(Buffer.alloc(100_000));
+  it("ends some time after the process has, however much a guest says there is", async () => {
+    const answer = ReadOutputResponse.encode({ data: Buffer.alloc(100_000), end: false });
+    await serve(({ streamId }) => response(streamId, answer));
+    const target = fifo();
+    const pump = start(target);
+    let received = 0;
+    const client = createReadStream(target.path).on("data", (bytes) => {
+      received += bytes.length;
+    });
     while (received < 1_000_000) await sleep(5);
     const before = received;
     pump.ending();
@@ -66,37 +75,119 @@ describe("the output of a process in a guest that lies", () => {
     client.destroy();
   });
 
-  it("is read and dropped where its client's FIFOs have gone, as after an exec that was cut off", async () => {
-    const client = await start(Buffer.alloc(10), true);
-    await pump.drained;
-    client.destroy();
-    pump = pumpTo({ stdin: join(folder, "gone"), stdout: join(folder, "gone") });
-    const before = asked;
-    await pump.drained;
-    pump.closeStdin();
-    expect(asked).to.be.above(before);
-  });
-
-  it("is not asked for again and again where there is none", async () => {
-    const client = await start(new Uint8Array(0));
+  it("is not asked for again and again where a guest has none", async () => {
+    let asked = 0;
+    await serve(({ streamId }) => {
+      asked++;
+      return response(streamId, new Uint8Array(0));
+    });
+    start(fifo());
     while (asked === 0) await sleep(5);
     await sleep(300);
     expect(asked).to.be.below(10);
-    client.destroy();
+  });
+
+  it("is not waited for without end once the process has ended, where the guest says nothing", async () => {
+    await serve(() => undefined);
+    const pump = start(fifo(), 50);
+    expect(await Promise.race([pump.drained.then(() => "drained"), sleep(200, "waits")])).to.equal("waits");
+    pump.ending();
+    await pump.drained;
+  });
+
+  it("is not waited for without end where the guest cannot be reached, and not at all once it has gone", async () => {
+    await serve(() => undefined);
+    fake.close();
+    const target = fifo();
+    const [one, other] = [start(target, 50), start(target)];
+    one.ending();
+    await one.drained;
+    other.ending();
+    guest.close();
+    await other.drained;
+  });
+
+  it("waits for a client that does not read, but does not keep the end of the process back", async () => {
+    const content = numbered(400_000);
+    await written(content);
+    const target = fifo();
+    const client = openSync(target.path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const pump = start(target, 50);
+    pump.ending();
+    await pump.drained;
+    expect(pump.isStalled).to.equal(true);
+    const got: Buffer[] = [];
+    for (let bytes = 0; bytes < content.length; ) {
+      const piece = readNow(client);
+      bytes += piece.length;
+      got.push(piece);
+      if (piece.length === 0) await sleep(5);
+    }
+    expect(Buffer.concat(got).equals(content)).to.equal(true);
+    closeSync(client);
+  });
+
+  it("is written once, though whoever copies it is replaced in the middle of a piece", async () => {
+    const content = numbered(400_000);
+    await written(content, 300_000);
+    const target = fifo();
+    const client = openSync(target.path, constants.O_RDWR | constants.O_NONBLOCK);
+    const first = start(target);
+    while (!first.isStalled) await sleep(5);
+    first.close();
+    start(target);
+    const got: Buffer[] = [];
+    for (let bytes = 0; bytes < content.length; ) {
+      const piece = readNow(client);
+      bytes += piece.length;
+      got.push(piece);
+      if (piece.length === 0) await sleep(5);
+    }
+    expect(Buffer.concat(got).equals(content)).to.equal(true);
+    closeSync(client);
+  });
+
+  it("is dropped, and told of in the log, where its FIFO is gone: the process goes on", async () => {
+    await written(numbered(400_000));
+    await start({ path: path("gone"), kind: "fifo" }).drained;
+    expect(warned).to.deep.equal(["output of a process in a machine is lost"]);
+  });
+
+  it("is appended to a file", async () => {
+    const content = numbered(400_000);
+    await written(content);
+    await start({ path: path("file"), kind: "file" }).drained;
+    expect(readFileSync(path("file")).equals(content)).to.equal(true);
+    expect(warned).to.deep.equal([]);
+  });
+
+  it("has an end for the process, too, where its log driver has ended", async () => {
+    const closed: number[] = [];
+    await serve(({ streamId, method, payload }) => {
+      if (method === "CloseOutput") closed.push(CloseOutputRequest.decode(payload).fd);
+      return response(
+        streamId,
+        method === "ReadOutput" ? ReadOutputResponse.encode({ data: Buffer.from("x"), end: false }) : new Uint8Array(0),
+      );
+    });
+    const target: OutputTarget = { ...fifo(), kind: "driver" };
+    await start(target).drained;
+    const driver = openSync(target.path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const pump = start(target);
+    while (readNow(driver).length === 0) await sleep(5);
+    closeSync(driver);
+    await pump.drained;
+    expect(closed).to.deep.equal([1, 1]);
+    expect(warned).to.deep.equal([]);
   });
 });
 
-describe("a guest's last answers", () => {
-  const never = new Promise<never>(() => {});
-  const codeOf = (promise: Promise<unknown>) => promise.then(String, (error: SandboxError) => error.code);
-
-  it("are waited for while the process runs, and in the end for a while only", async () => {
-    const answers = createLastAnswers(20);
-    const waiting = answers.wait(never);
-    expect(await codeOf(Promise.race([waiting, sleep(100, "waits")]))).to.equal("waits");
-    answers.begin();
-    expect(await codeOf(waiting)).to.equal(ErrorCode.DEADLINE_EXCEEDED);
-    expect(await codeOf(answers.wait(never))).to.equal(ErrorCode.DEADLINE_EXCEEDED);
-    expect(await answers.wait(Promise.resolve(7))).to.equal(7);
-  });
-});
+function readNow(fd: number): Buffer {
+  const piece = Buffer.alloc(65_536);
+  try {
+    return piece.subarray(0, readSync(fd, piece));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EAGAIN") return piece.subarray(0, 0);
+    throw error;
+  }
+}

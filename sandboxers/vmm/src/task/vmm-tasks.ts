@@ -1,6 +1,3 @@
-import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { metricsV2 } from "@kuasar/framework/cgroup/stats-v2";
 import {
@@ -11,22 +8,19 @@ import {
   isCode,
   notFound,
   SandboxError,
-  unknown,
 } from "@kuasar/framework/error/sandbox-error";
 import type { Logger } from "@kuasar/framework/log/logger";
-import type { Stdio } from "@kuasar/framework/monitor/monitor";
 import { readSpec } from "@kuasar/framework/oci/read-spec";
 import type { OciResources } from "@kuasar/framework/oci/spec";
 import { now } from "@kuasar/framework/sandbox/exit";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import type { Task } from "@kuasar/framework/task/task";
 import type { TaskEngine } from "@kuasar/framework/task/task-engine";
-import { processKey, type TaskIo } from "@kuasar/framework/task/task-record";
+import { processKey } from "@kuasar/framework/task/task-record";
 import type { Guest } from "../guest/guest.ts";
 import { createGuestRuntime, execFifo } from "../guest/guest-runtime.ts";
 import { plausibleExit } from "../guest/plausible-exit.ts";
 import type { Machines } from "../machine/machine.ts";
-import { machineFolder } from "../machine/machine-folder.ts";
 import { changedLimits, type MachineGrowth, noteLimits } from "../size/machine-growth.ts";
 import { limitsOf, type Size } from "../size/pod-size.ts";
 import type { ContainerStorage } from "../storage/container-storage.ts";
@@ -35,7 +29,7 @@ import { guestResources } from "./guest-resources.ts";
 import { cgroupOf, guestProcess, guestSpec } from "./guest-spec.ts";
 import { killInit } from "./kill-init.ts";
 import { joinedPidNamespace, pidSharingOf } from "./pid-namespace.ts";
-import { forgetProgress, type StdioPump, startStdioPump } from "./stdio-pump.ts";
+import { createTaskStdio } from "./task-stdio.ts";
 import { tellOom } from "./tell-oom.ts";
 
 const SIGKILL = 9;
@@ -73,46 +67,7 @@ export function createVmmTasks(
   }
   const runtimeOf = (sandbox: Sandbox) => createGuestRuntime(guestOf(sandbox));
 
-  /** The one that copies, or a new one, which goes on where that of an earlier process of this sandboxer was. */
-  function pumpOf(sandbox: Sandbox, key: string, io: TaskIo): StdioPump {
-    const { guest, pumps } = machines.of(sandbox);
-    const pump = pumps.get(key) ?? startStdioPump({ guest, key, io, progress: progressFile(sandbox, key), log });
-    pumps.set(key, pump);
-    return pump;
-  }
-
-  /** Has the guest make a process's stdio, and copies between it and the host's. */
-  async function openStdio(sandbox: Sandbox, key: string, io: TaskIo): Promise<Stdio> {
-    const guest = guestOf(sandbox);
-    const wanted = { stdin: io.stdin !== "", stdout: io.stdout !== "", stderr: io.stderr !== "" && !io.terminal };
-    const fifos = [io.stdin, io.stdout, io.terminal ? "" : io.stderr].filter((path) => path !== "");
-    requireThere(fifos);
-    const paths = await anew(
-      () => guest.openIo(key, wanted),
-      () => guest.closeIo(key),
-    );
-    await anew(
-      () => sandbox.monitor.hold(key, fifos),
-      () => sandbox.monitor.release(key),
-    );
-    pumpOf(sandbox, key, io);
-    const consoleSocket = io.terminal ? `/run/kuasar/pty-${Buffer.from(key).toString("hex").slice(0, 60)}` : "";
-    return { ...paths, terminal: io.terminal, consoleSocket, uid: 0, gid: 0 };
-  }
-
-  async function closeStdio(sandbox: Sandbox, key: string): Promise<void> {
-    await sandbox.monitor.release(key);
-    if (!machines.isOver(sandbox)) {
-      const { guest, pumps } = machines.of(sandbox);
-      pumps.get(key)?.close();
-      pumps.delete(key);
-      // What a guest does not forget is within its machine.
-      await Promise.all([guest.processes.release(key), guest.closeIo(key)]).catch((error: unknown) =>
-        log.debug({ sandbox: sandbox.id, key, err: errorText(error) }, "stdio is left in a machine"),
-      );
-    }
-    forgetProgress(progressFile(sandbox, key));
-  }
+  const stdio = createTaskStdio(machines, log);
 
   /** For what ends with the machine in any case. */
   async function unlessOver(sandbox: Sandbox, asked: Promise<unknown>): Promise<void> {
@@ -139,8 +94,8 @@ export function createVmmTasks(
 
   async function deleteContainer(sandbox: Sandbox, task: Task): Promise<void> {
     if (!machines.isOver(sandbox)) await deleteInside(sandbox, task);
-    for (const execId of Object.keys(task.record.execs)) await closeStdio(sandbox, processKey(task.id, execId));
-    await closeStdio(sandbox, task.id);
+    for (const execId of Object.keys(task.record.execs)) await stdio.close(sandbox, processKey(task.id, execId));
+    await stdio.close(sandbox, task.id);
     await storage.close(sandbox, task);
   }
 
@@ -171,8 +126,8 @@ export function createVmmTasks(
         log.info({ sandbox: sandbox.id, task: task.id, dropped: container.dropped }, "not in a virtual machine");
       }
       await storage.bind(sandbox, task, container.binds);
-      const stdio = await openStdio(sandbox, task.id, request.io);
-      await runtimeOf(sandbox).create(task.id, container.spec, stdio, timeoutMs);
+      const io = await stdio.open(sandbox, guestOf(sandbox), task.id, request.io);
+      await runtimeOf(sandbox).create(task.id, container.spec, io, timeoutMs);
       return sandbox.record.pid;
     },
 
@@ -223,23 +178,23 @@ export function createVmmTasks(
         ...guestProcess(JSON.parse(exec.spec ?? "{}") as object),
         terminal: exec.io.terminal,
       };
-      const stdio = await openStdio(sandbox, key, exec.io);
+      const io = await stdio.open(sandbox, guestOf(sandbox), key, exec.io);
       try {
-        await runtimeOf(sandbox).exec(task.id, exec.id, process, stdio, timeoutMs);
+        await runtimeOf(sandbox).exec(task.id, exec.id, process, io, timeoutMs);
       } catch (error) {
-        await closeStdio(sandbox, key);
+        await stdio.close(sandbox, key);
         throw error;
       }
       return sandbox.record.pid;
     },
 
-    deleteExec: (sandbox, task, execId) => closeStdio(sandbox, processKey(task.id, execId)),
+    deleteExec: (sandbox, task, execId) => stdio.close(sandbox, processKey(task.id, execId)),
 
     async wait(sandbox, task, execId) {
       const key = processKey(task.id, execId);
       const io = execId === "" ? task.record.io : task.exec(execId).io;
       try {
-        const pump = pumpOf(sandbox, key, io);
+        const pump = stdio.pump(sandbox, key, io);
         const { guest } = machines.of(sandbox);
         const told = execId === "" && tellOom(guest, sandbox.monitor, task.id, cgroupOf(task.id), log);
         const { exit } = await guest.processes.wait(key);
@@ -313,27 +268,6 @@ export function createVmmTasks(
   return engine;
 }
 
-/** UNKNOWN, as the runc shim's, for stdio that is not there. */
-function requireThere(paths: readonly string[]): void {
-  const missing = paths.find((path) => path.startsWith("/") && !existsSync(path));
-  if (missing !== undefined) throw unknown(`failed to open stdio: stat ${missing}: no such file or directory`);
-}
-
-/** Makes what may be left of an attempt that a former process of this sandboxer was killed over. */
-async function anew<T>(make: () => Promise<T>, forget: () => Promise<void>): Promise<T> {
-  try {
-    return await make();
-  } catch (error) {
-    if (!isCode(error, ErrorCode.ALREADY_EXISTS)) throw error;
-  }
-  await forget();
-  return await make();
-}
-
 function ignoreMissing(error: unknown): void {
   if (!isCode(error, ErrorCode.NOT_FOUND)) throw error;
-}
-
-function progressFile(sandbox: Sandbox, key: string): string {
-  return join(machineFolder(sandbox), "io", createHash("sha256").update(key).digest("hex").slice(0, 16));
 }

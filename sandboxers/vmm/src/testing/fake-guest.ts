@@ -41,7 +41,7 @@ export function startFakeGuest(behave: Behaviour): Promise<FakeGuest> {
     close() {
       server.close();
       for (const socket of sockets) socket.destroy();
-      rmSync(folder, { recursive: true });
+      rmSync(folder, { recursive: true, force: true });
     },
   };
   return new Promise((resolve) => server.listen(path, () => resolve(fake)));

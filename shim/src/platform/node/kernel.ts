@@ -29,6 +29,7 @@ export const NUMBERS = {
   unlink: 87,
   fchown: 93,
   umask: 95,
+  mknod: 133,
   setpgid: 109,
   setsid: 112,
   setgroups: 116,

@@ -17,6 +17,7 @@ const O_CLOEXEC = 0o2000000;
 
 const { EAGAIN } = constants.errno;
 const AT_FDCWD = -100;
+const S_IFIFO = 0o010000;
 const F_DUPFD_CLOEXEC = 1030;
 const F_GETFL = 3;
 const F_SETFL = 4;
@@ -103,6 +104,10 @@ export function stat(path: string) {
 
 export function mkdir(path: string, mode: number): void {
   callOn(path, "mkdir", path, mode);
+}
+
+export function makeFifo(path: string, mode: number): void {
+  callOn(path, "mknod", path, S_IFIFO | mode, 0);
 }
 
 export function unlink(path: string): void {
