@@ -21,6 +21,8 @@ export function connectContainerd(address: string): Connection {
     // Right after containerd's restart it is asked again soon.
     "grpc.initial_reconnect_backoff_ms": 20,
     "grpc.max_reconnect_backoff_ms": 1000,
+    // It is asked for some images' first containers, and not again for long.
+    "grpc.client_idle_timeout_ms": 1000,
   });
   const failure = (error: unknown, what: string): SandboxError => {
     const text = `containerd at ${address}: ${what}: ${errorText(error)}`;
