@@ -134,7 +134,7 @@ const reasons: readonly Reason[] = [
   },
   {
     why: "The runc shim breaks down when an exec whose start has failed is started again; ours starts it.",
-    ours: /^ok, e1$|exit 4 |exitStatus=4 /,
+    ours: /^ok, (e1|a process)$|exit 4 |exitStatus=4 /,
     where: {
       "exec: started again after a start that failed": ["start again", "wait [e1]", "state [e1]", "events"],
     },
