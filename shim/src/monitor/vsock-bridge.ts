@@ -6,7 +6,7 @@ import { openTransport, serveConnections } from "../platform/unix-socket.ts";
 
 /** Unix sockets by which a process without vsock reaches virtual machines (ServeVsock in monitor.proto). */
 export interface VsockBridges {
-  /** ALREADY_EXISTS for a key that has one. */
+  /** ALREADY_EXISTS for a key that has one, FAILED_PRECONDITION for a path where there can be no socket. */
   serve(key: string, path: string, cid: number): void;
   /** Connections go, too. Harmless for a key that has none. */
   release(key: string): void;
@@ -36,7 +36,7 @@ export function createVsockBridges(): VsockBridges {
       if (!path.startsWith("/")) {
         throw new StatusError(Code.INVALID_ARGUMENT, `path: expected an absolute path, got ${JSON.stringify(path)}`);
       }
-      const bridge: Bridge = { path, listener: sys.listen(path, BACKLOG), connections: new Set() };
+      const bridge: Bridge = { path, listener: listenAt(path), connections: new Set() };
       bridges.set(key, bridge);
       serveConnections(bridge.listener, (client) => {
         if (bridge.connections.size >= CONNECTIONS_MAX) client.close();
@@ -53,6 +53,14 @@ export function createVsockBridges(): VsockBridges {
       for (const connection of [...bridge.connections]) connection.close();
     },
   };
+}
+
+function listenAt(path: string): number {
+  try {
+    return sys.listen(path, BACKLOG);
+  } catch (error) {
+    throw new StatusError(Code.FAILED_PRECONDITION, `path: ${(error as Error).message}`);
+  }
 }
 
 /** What comes after the request belongs to the machine: it is kept until that is there. */
