@@ -88,7 +88,14 @@ export async function spawnedTerminalStdio(
 ): Promise<ProcessStdio> {
   const output = await openShown(stdout ?? "", owner);
   const [master, slave] = openTerminalOr(output);
-  const opened = new Opened(heldTerminal(master, stdin ?? "", output));
+  let terminal: Terminal;
+  try {
+    terminal = heldTerminal(master, stdin ?? "", output);
+  } catch (error) {
+    sys.close(slave);
+    throw error;
+  }
+  const opened = new Opened(terminal);
   opened.child[0] = slave;
   opened.child[1] = sys.duplicate(slave);
   opened.child[2] = sys.duplicate(slave);

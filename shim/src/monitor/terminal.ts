@@ -35,8 +35,13 @@ export function openTerminal(socketPath: string, stdin: string, output: Output):
 /** A terminal that is there already, by its master, which is this one's from now on; owns the output, too. */
 export function heldTerminal(master: number, stdin: string, output: Output): Terminal {
   const terminal = new HeldTerminal(stdin, output);
-  terminal.take(master);
-  return terminal;
+  try {
+    terminal.take(master);
+    return terminal;
+  } catch (error) {
+    terminal.close();
+    throw error;
+  }
 }
 
 class HeldTerminal implements Terminal {
