@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Listr, type ListrTask } from "listr2";
-import { cacheDirectory, type LabParts, labParts, vmmParts, wasmParts } from "../parts.mjs";
+import { type LabParts, labParts, wasmParts } from "../parts.mjs";
 import { keepStage, reopenStage, type Stage, type Station, setStage, takeDown } from "./demo-stage.ts";
 import { type DemoRow, demoTable } from "./demo-table.ts";
 import { type Engine, type EngineParts, engines } from "./engines.ts";
 import { firstLineOf } from "./first-line-of.ts";
-import { writeGuestImage } from "./guest-image.ts";
+import { cachedGuestImage } from "./guest-image.ts";
 import { overheadMemory } from "./overhead-memory.ts";
 import { Pod } from "./pod.ts";
 import { programPath, shimProgram } from "./programs.ts";
@@ -69,11 +69,8 @@ const partsTask: DemoTask = {
     };
     context.parts = await labParts({ report });
     const wasm = await wasmParts({ report });
-    const { kernel } = await vmmParts({ report });
-    report("making what virtual machines boot");
-    const guest = join(cacheDirectory(), "guest-image");
-    await writeGuestImage({ output: guest, kernel: kernel.image, modules: kernel.modules, ociRuntime: "crun" });
-    context.engineParts = { wasm, guest };
+    const guest = await cachedGuestImage({ report });
+    context.engineParts = { wasm, guest: guest.folder };
   },
 };
 

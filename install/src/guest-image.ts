@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { findProgram } from "../parts/system-packages.mjs";
-import { vmmParts } from "../parts.mjs";
+import { cacheDirectory, vmmParts } from "../parts.mjs";
 import { type CpioEntry, cpioArchive } from "./cpio-archive.ts";
 import { type KernelModule, kernelModules } from "./kernel-modules.ts";
 import { programDirectory, programPath } from "./programs.ts";
@@ -41,6 +41,16 @@ export async function writeGuestImage({ output, ociRuntime, kernel, modules }: G
     written.push(`${path}: ${content.length} bytes${note}`);
   }
   return written;
+}
+
+/** What the demo, tests and benches boot: its folder, of this checkout, and the kernel as Debian has it. */
+export async function cachedGuestImage(
+  options?: Parameters<typeof vmmParts>[0],
+): Promise<{ folder: string; kernel: string }> {
+  const { kernel } = await vmmParts(options);
+  const folder = join(cacheDirectory(), "guest-image");
+  await writeGuestImage({ output: folder, kernel: kernel.image, modules: kernel.modules, ociRuntime: "crun" });
+  return { folder, kernel: kernel.image };
 }
 
 function kernelFile(path: string): { name: string; content: Buffer; note: string } {

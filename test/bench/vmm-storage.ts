@@ -5,8 +5,8 @@ import { mkdir, open, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { connectCri } from "@kuasar/install/cri-client";
-import { writeGuestImage } from "@kuasar/install/guest-image";
-import { cacheDirectory, vmmParts } from "@kuasar/install/parts";
+import { cachedGuestImage } from "@kuasar/install/guest-image";
+import { cacheDirectory } from "@kuasar/install/parts";
 import { type ContainerConfig, Pod, type PodConfig } from "@kuasar/install/pod";
 import { processTable } from "@kuasar/install/process-table";
 import { type TarEntry, tarArchive } from "@kuasar/install/tar-archive";
@@ -53,10 +53,8 @@ interface BenchOptions {
 }
 
 async function openStorageArena() {
-  const { kernel } = await vmmParts();
-  const guest = join(cacheDirectory(), "guest-image");
-  await writeGuestImage({ output: guest, kernel: kernel.image, modules: kernel.modules, ociRuntime: "crun" });
-  const common = { ...guestImageIn(guest), memory_in_mb: MEMORY_MB, boot_timeout_in_ms: PATIENCE_SECONDS * 1000 };
+  const { folder } = await cachedGuestImage();
+  const common = { ...guestImageIn(folder), memory_in_mb: MEMORY_MB, boot_timeout_in_ms: PATIENCE_SECONDS * 1000 };
   const sandboxers = sideNames.map((name) => {
     const config = { hypervisor: { ...common, ...SIDES[name] } };
     return [handlerOf(name), { program: "vmm-sandboxer", config }] as const;

@@ -1,10 +1,7 @@
-// What a pod in a virtual machine takes, beside the bare boot of the same kernel by the same QEMU, in one run.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { writeGuestImage } from "@kuasar/install/guest-image";
-import { cacheDirectory, vmmParts } from "@kuasar/install/parts";
+import { cachedGuestImage } from "@kuasar/install/guest-image";
+import { cacheDirectory } from "@kuasar/install/parts";
 import { Pod } from "@kuasar/install/pod";
 import { processorTime, processTable, proportionalMemory } from "@kuasar/install/process-table";
 import { programPath } from "@kuasar/install/programs";
@@ -27,18 +24,15 @@ interface BenchOptions {
 }
 
 async function openVmmArena() {
-  const { kernel } = await vmmParts();
-  const guest = mkdtempSync(join(tmpdir(), "kuasar-bench-guest-"));
-  await writeGuestImage({ output: guest, kernel: kernel.image, modules: kernel.modules, ociRuntime: "crun" });
-  const hypervisor = guestImageIn(guest);
+  const { folder, kernel } = await cachedGuestImage();
+  const hypervisor = guestImageIn(folder);
   const vmm = { program: "vmm-sandboxer", config: { hypervisor: { ...hypervisor } }, args: ["--log-level", "debug"] };
   const arena = await openArena({ vmm });
   return {
     ...arena,
     sandboxer: arena.sandboxer("vmm").process,
-    kernel: kernel.image,
+    kernel,
     config: { ...VMM_CONFIG_DEFAULTS.hypervisor, ...hypervisor },
-    close: () => arena.close().finally(() => rmSync(guest, { recursive: true })),
   };
 }
 

@@ -33,13 +33,18 @@ export class CrashLab {
     const sandboxerArgs = subject.hasRuntime ? ["--config", runtime.configFile] : [];
     const extras = { shimDirectory: shim.directory, sandboxerArgs };
     const lab = await Lab.start(subject.runtimeCase, {}, {}, extras);
-    const bystander = await lab.runPod({ network: "cni" });
-    const container = await bystander.start();
-    // What is made once for all containers, as a compiled module is, is there before anything is traced.
-    const first = await bystander.start(subject.ends);
-    await exitCodeOf(bystander, first);
-    await lab.containerd.cri.runtime.removeContainer({ containerId: first });
-    return new CrashLab(subject, lab, shim, runtime, bystander, container, await footprint(lab), scratch);
+    try {
+      const bystander = await lab.runPod({ network: "cni" });
+      const container = await bystander.start();
+      // What is made once for all containers, as a compiled module is, is there before anything is traced.
+      const first = await bystander.start(subject.ends);
+      await exitCodeOf(bystander, first);
+      await lab.containerd.cri.runtime.removeContainer({ containerId: first });
+      return new CrashLab(subject, lab, shim, runtime, bystander, container, await footprint(lab), scratch);
+    } catch (error) {
+      await lab.stop();
+      throw error;
+    }
   }
 
   /** What the pods of operations have; a machine cannot have the host's. */

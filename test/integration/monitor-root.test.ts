@@ -157,23 +157,25 @@ describe("kuasar-monitor, for a process with a root of its own", function () {
     await rejects(monitor.continue({ key: "held" }), Code.FAILED_PRECONDITION, /it has ended/);
   });
 
-  it("tells why it could not get ready whoever lets it proceed, and only then that it has ended", async () => {
+  /** Starts one whose root cannot be made, and waits for its end; answers with what tells of that. */
+  const holdUnready = async () => {
     const root = [{ type: "nonesuchfs", source: "", target: "/a", options: [], within: "" }];
     const request = api.SpawnRequest.create({ key: "held", argv: [busybox, "true"], root, hold: true });
     const { pid } = await monitor.spawn(request);
     const ended = monitor.wait({ key: "held" });
     await waitUntil(() => !existsSync(`/proc/${pid}`), { what: "the process to end", timeoutMs: 5_000 });
+    return { ended };
+  };
+
+  it("tells why it could not get ready whoever lets it proceed, and only then that it has ended", async () => {
+    const { ended } = await holdUnready();
     assert.equal(await Promise.race([ended, monitor.list({}).then(() => "waiting")]), "waiting");
     await rejects(monitor.continue({ key: "held" }), Code.FAILED_PRECONDITION, /mount \/a: /);
     assert.equal((await ended).exitStatus, 127);
   });
 
   it("ends the wait for what could not get ready and is not wanted any more", async () => {
-    const root = [{ type: "nonesuchfs", source: "", target: "/a", options: [], within: "" }];
-    const request = api.SpawnRequest.create({ key: "held", argv: [busybox, "true"], root, hold: true });
-    const { pid } = await monitor.spawn(request);
-    const ended = monitor.wait({ key: "held" });
-    await waitUntil(() => !existsSync(`/proc/${pid}`), { what: "the process to end", timeoutMs: 5_000 });
+    const { ended } = await holdUnready();
     await rejects(monitor.signal({ key: "held", signal: SIGKILL }), Code.NOT_FOUND, /already finished/);
     assert.equal((await ended).exitStatus, 127);
   });

@@ -1,6 +1,4 @@
-import { join } from "node:path";
-import { writeGuestImage } from "@kuasar/install/guest-image";
-import { cacheDirectory, vmmParts } from "@kuasar/install/parts";
+import { cachedGuestImage } from "@kuasar/install/guest-image";
 import { patience } from "@kuasar/install/wait-until";
 import { guestImageIn } from "@kuasar/vmm-sandboxer/machine/guest-image";
 import type { TomlTable } from "smol-toml";
@@ -35,12 +33,10 @@ export const vmCases: readonly RuntimeCase[] = runtimeCases
 export const debuggable: RuntimeCase = { ...(vmCases[0] as RuntimeCase), config: () => machineConfig({ debug: true }) };
 
 async function machineConfig(keys: object = {}) {
-  const { kernel } = await vmmParts();
-  const output = join(cacheDirectory(), "guest-image");
-  await writeGuestImage({ output, kernel: kernel.image, modules: kernel.modules, ociRuntime: "crun" });
+  const { folder } = await cachedGuestImage();
   return {
     hypervisor: {
-      ...guestImageIn(output),
+      ...guestImageIn(folder),
       accelerator: vmVariant.kvm ? "kvm" : "auto",
       use_vsock: vmVariant.vsock,
       boot_timeout_in_ms: 60_000 * patience,

@@ -29,7 +29,13 @@ interface Held {
 
 export function createHeldLogs(): HeldLogs {
   const logs = new Map<string, Held>();
+  const release = (key: string) => {
+    const held = logs.get(key);
+    logs.delete(key);
+    if (held) letGo(held);
+  };
   return {
+    release,
     async open(key, { stdout, stderr, stdoutFifo, stderrFifo }, container) {
       if (logs.has(key)) throw new StatusError(Code.ALREADY_EXISTS, `${key} has its log already`);
       const targets = parseOutputUris(stdout, stderr);
@@ -39,16 +45,11 @@ export function createHeldLogs(): HeldLogs {
         if (targets.driver) await startDriver(targets.driver, { stdoutFifo, stderrFifo }, container, held);
         else for (const path of [targets.stdout, targets.stderr]) closeOutput(await openOutput(path));
       } catch (error) {
-        if (logs.get(key) === held) this.release(key);
+        if (logs.get(key) === held) release(key);
         throw error;
       }
       // Released meanwhile: nobody will ask for it again.
       if (logs.get(key) !== held) letGo(held);
-    },
-    release(key) {
-      const held = logs.get(key);
-      logs.delete(key);
-      if (held) letGo(held);
     },
   };
 }

@@ -97,7 +97,8 @@ export function createExecLifecycle(engine: TaskEngine, lock: KeyedLock, exits: 
     async delete(sandbox, taskId, execId) {
       return await lock.run(lockKey(sandbox, taskId, execId), "Delete", async () => {
         const task = sandbox.tasks.get(taskId);
-        if (task === undefined || task.record.state === "creating") {
+        // Of a deleted one there is but the answer to its own Delete.
+        if (task === undefined || ["creating", "deleted"].includes(task.record.state)) {
           throw taskNotFound(taskId);
         }
         return await end(sandbox, task, execId);

@@ -77,7 +77,7 @@ export function createGuestRuntime(guest: Guest): GuestRuntime {
           timeoutMs: DELETE_TIMEOUT_MS,
         });
       } catch (error) {
-        if (!isUnknownContainer(error)) throw error;
+        if (!/does not exist|No such file/i.test((error as Error).message)) throw error;
       }
       // With what an exec or an update that was cut off has left in it.
       await guest.remove([bundle(id)]);
@@ -123,7 +123,8 @@ async function letGo(guest: Guest, id: string): Promise<boolean> {
   return true;
 }
 
-/** In runc's words, and crun's. */
-const isUnknownContainer = (error: unknown) => /does not exist|No such file/i.test((error as Error).message);
+/** In runc's words, and crun's, of the file that it keeps of each. */
+const isUnknownContainer = (error: unknown) =>
+  /container does not exist|\/status`: no such file/i.test((error as Error).message);
 
 const consoleArgs = (stdio: Stdio) => (stdio.terminal ? ["--console-socket", stdio.consoleSocket] : []);

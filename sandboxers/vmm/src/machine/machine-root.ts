@@ -22,7 +22,7 @@ export function machineRoot(folder: string, own: string, { readOnly, writable }:
     options,
   });
   const libraries = LIBRARIES.filter((path) => existsSync(path));
-  const others = readOnly.filter((path) => !libraries.some((library) => path.startsWith(`${library}/`)));
+  const others = readOnly.filter((path) => !libraries.some((library) => `${path}/`.startsWith(`${library}/`)));
   return [
     ...[...libraries, ...others].map((path) => bind(path, ["ro", ...HARMLESS])),
     ...writable.map((path) => bind(path, ["nosuid", "noexec"])),
@@ -48,7 +48,8 @@ export async function closeDoor(monitor: Monitor, folder: string): Promise<void>
 export async function passIn(monitor: Monitor, folder: string, name: string, path: string): Promise<string> {
   await takeBack(monitor, folder, name);
   const point = join(doorOf(folder), name);
-  writeFileSync(point, "", { mode: 0o600 });
+  // Were something mounted there still, it would be emptied.
+  writeFileSync(point, "", { flag: "wx", mode: 0o600 });
   const mount: Mount = { type: "bind", source: path, target: "", options: ["bind"] };
   await monitor.mount([mount], point);
   return point;

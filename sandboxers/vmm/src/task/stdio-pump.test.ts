@@ -34,9 +34,9 @@ describe("the output of a process in a guest", () => {
       const data = content.subarray(from, from + pieceBytes);
       return response(streamId, ReadOutputResponse.encode({ data, end: data.length === 0 }));
     });
-  const start = (target: OutputTarget, quietMs = 60_000) => {
+  const start = (target: OutputTarget, quietMs = 60_000, stdin = "") => {
     const outputs = { stdout: target, stderr: undefined };
-    const pump = startStdioPump({ guest, key: "c1", stdin: "", outputs, progress: path("io"), log, quietMs });
+    const pump = startStdioPump({ guest, key: "c1", stdin, outputs, progress: path("io"), log, quietMs });
     pumps.push(pump);
     return pump;
   };
@@ -116,14 +116,7 @@ describe("the output of a process in a guest", () => {
     pump.ending();
     await pump.drained;
     expect(pump.isStalled).to.equal(true);
-    const got: Buffer[] = [];
-    for (let bytes = 0; bytes < content.length; ) {
-      const piece = readNow(client);
-      bytes += piece.length;
-      got.push(piece);
-      if (piece.length === 0) await sleep(5);
-    }
-    expect(Buffer.concat(got).equals(content)).to.equal(true);
+    expect((await readBytes(client, content.length)).equals(content)).to.equal(true);
     closeSync(client);
   });
 
@@ -136,14 +129,7 @@ describe("the output of a process in a guest", () => {
     while (!first.isStalled) await sleep(5);
     first.close();
     start(target);
-    const got: Buffer[] = [];
-    for (let bytes = 0; bytes < content.length; ) {
-      const piece = readNow(client);
-      bytes += piece.length;
-      got.push(piece);
-      if (piece.length === 0) await sleep(5);
-    }
-    expect(Buffer.concat(got).equals(content)).to.equal(true);
+    expect((await readBytes(client, content.length)).equals(content)).to.equal(true);
     closeSync(client);
   });
 
@@ -151,6 +137,16 @@ describe("the output of a process in a guest", () => {
     await written(numbered(400_000));
     await start({ path: path("gone"), kind: "fifo" }).drained;
     expect(warned).to.deep.equal(["output of a process in a machine is lost"]);
+  });
+
+  it("comes also where nobody can type, since the FIFO of that is gone", async () => {
+    const content = numbered(400_000);
+    await written(content);
+    const pump = start({ path: path("file"), kind: "file" }, 60_000, path("gone"));
+    pump.closeStdin();
+    await pump.drained;
+    expect(readFileSync(path("file")).equals(content)).to.equal(true);
+    expect(warned).to.deep.equal(["a process in a machine has no input"]);
   });
 
   it("is appended to a file", async () => {
@@ -181,6 +177,17 @@ describe("the output of a process in a guest", () => {
     expect(warned).to.deep.equal([]);
   });
 });
+
+async function readBytes(fd: number, count: number): Promise<Buffer> {
+  const got: Buffer[] = [];
+  for (let bytes = 0; bytes < count; ) {
+    const piece = readNow(fd);
+    bytes += piece.length;
+    got.push(piece);
+    if (piece.length === 0) await sleep(5);
+  }
+  return Buffer.concat(got);
+}
 
 function readNow(fd: number): Buffer {
   const piece = Buffer.alloc(65_536);

@@ -6,7 +6,7 @@ import type { Guest } from "../guest/guest.ts";
 import { createCounter } from "./byte-counter.ts";
 import { copyInput, forgetEnd, type InputCopy } from "./copy-input.ts";
 import { copyOutput } from "./copy-output.ts";
-import { forgetDriver, type OutputTarget, type ProcessOutputs } from "./output-targets.ts";
+import { forgetDriver, type ProcessOutputs } from "./output-targets.ts";
 import { createQuietTime } from "./quiet-time.ts";
 
 /** Once its process has ended: for the guest's next answer, or the client's next look at what there is. */
@@ -48,11 +48,11 @@ export interface StdioPumpParts {
 export function startStdioPump(parts: StdioPumpParts): StdioPump {
   const { guest, key, stdin, outputs, progress, log, quietMs = QUIET_MS } = parts;
   const quiet = createQuietTime(quietMs);
-  const copy = (fd: 1 | 2, target: OutputTarget | undefined) =>
-    target && [
-      copyOutput({ guest, key, fd, target, copied: createCounter(`${progress}.${fd}`), log, onMove: quiet.moved }),
-    ];
-  const copies = [...(copy(1, outputs.stdout) ?? []), ...(copy(2, outputs.stderr) ?? [])];
+  const targets = [[1, outputs.stdout] as const, [2, outputs.stderr] as const];
+  const copies = targets.flatMap(([fd, target]) => {
+    const copied = () => createCounter(`${progress}.${fd}`);
+    return target ? [copyOutput({ guest, key, fd, target, copied: copied(), log, onMove: quiet.moved })] : [];
+  });
   void Promise.all(copies.map(({ done }) => done)).then(quiet.end);
   const input = stdin === "" ? undefined : openInput(parts);
   return {

@@ -193,6 +193,11 @@ export function createVmmTasks(
     async wait(sandbox, task, execId) {
       const key = processKey(task.id, execId);
       const io = execId === "" ? task.record.io : task.exec(execId).io;
+      // Its client sees the end of what it reads. What cannot be let go of now is with the task's removal; an exit is known.
+      const letGo = () =>
+        sandbox.monitor.release(key).catch((error: unknown) => {
+          log.warn({ sandbox: sandbox.id, key, err: errorText(error) }, "the stdio of an ended process is kept");
+        });
       try {
         const pump = stdio.pump(sandbox, key, io);
         const { guest } = machines.of(sandbox);
@@ -202,12 +207,12 @@ export function createVmmTasks(
         // What was to be said of it, and what it wrote, is there before anybody hears of its end.
         await Promise.race([told, sleep(LAST_EVENT_MS, undefined, { ref: false })]);
         await pump.drained;
-        await sandbox.monitor.release(key);
+        await letGo();
         return plausibleExit(exit, sandbox.record.createdAt);
       } catch (error) {
         if (!machines.isOver(sandbox)) throw error;
         // The machine was taken from under it, and nobody writes to its client any more.
-        await sandbox.monitor.release(key);
+        await letGo();
         return { status: 128 + SIGKILL, at: now() };
       }
     },

@@ -1,4 +1,4 @@
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { VmmConfig } from "../../config.ts";
 import type { LaunchFiles, MachinePlan } from "../hypervisor.ts";
 
@@ -15,12 +15,13 @@ export interface LaunchFilesParts {
   readonly kvm: boolean;
 }
 
-/** What QEMU opens by its command line. Its firmware, where it is not installed in /usr, lies beside its bin folder. */
+/** What QEMU opens by its command line, and where it comes from: installed elsewhere than in /usr, it has its firmware beside `bin`. */
 export function launchFiles({ program, plan, config, kvm }: LaunchFilesParts): LaunchFiles {
   const { firmware_path, memory_path, entropy_source } = config;
-  const own = dirname(dirname(program));
+  const folder = dirname(program);
+  const own = basename(folder) === "bin" && folder !== "/bin" ? dirname(folder) : folder;
   return {
-    readOnly: [...(own === "/" ? [] : [own]), plan.kernel, plan.initrd, firmware_path].filter((path) => path !== ""),
+    readOnly: [own === "/" ? "" : own, plan.kernel, plan.initrd, firmware_path].filter((path) => path !== ""),
     writable: [
       entropy_source,
       ...(kvm ? ["/dev/kvm"] : []),
