@@ -78,9 +78,12 @@ async function main(flags: Flags): Promise<void> {
         await campaign.run(part, operation, flags);
       }
     }
-  } finally {
-    await campaign.end();
+  } catch (error) {
+    // What it leaves in the middle of an operation is not what is wrong.
+    await campaign.end().catch((left: Error) => say(`left, too: ${left.message}`));
+    throw error;
   }
+  await campaign.end();
   say(`\n${campaign.struck} struck, ${campaign.missed} not reached, ${campaign.faults.length} faults`);
   for (const name of campaign.faults) say(`FAULT ${name}`);
   if (campaign.faults.length > 0) process.exitCode = 1;

@@ -29,6 +29,13 @@ const withContainer = async ({ lab, network, subject }: CrashLab): Promise<Scene
   return { pod, containerId: await pod.start(subject.stays) };
 };
 
+const withHeedingContainer = async (crash: CrashLab): Promise<Scene> => {
+  const scene = await withContainer(crash);
+  const { heeds } = crash.subject;
+  if (heeds) await podOf(scene).exec(containerOf(scene), ...heeds);
+  return scene;
+};
+
 const withExitedContainer = async ({ lab, network, subject }: CrashLab): Promise<Scene> => {
   const pod = await lab.runPod({ network });
   const containerId = await pod.start(subject.ends);
@@ -69,7 +76,7 @@ export const clientOperations: readonly Operation[] = [
   },
   {
     name: "StopContainer",
-    prepare: withContainer,
+    prepare: withHeedingContainer,
     async run({ lab, subject }, scene) {
       const containerId = containerOf(scene);
       await lab.containerd.cri.runtime.stopContainer({ containerId, timeout: 10 });

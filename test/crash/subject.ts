@@ -10,6 +10,8 @@ export interface Subject {
   /** One that runs until it is stopped, and what it ends with then. */
   readonly stays: ContainerOptions;
   readonly stoppedCode: number;
+  /** A command in it that ends once it would hear of SIGTERM: until then a first process is not ended by that. */
+  readonly heeds?: readonly string[];
   /** One that ends at once, well. */
   readonly ends: ContainerOptions;
   /** What says a line and ends with 3, in a container that stays or as one of its own. */
@@ -25,6 +27,8 @@ export const CODE_OF_SAYS = 3;
 const linux = {
   stays: {},
   stoppedCode: 0,
+  // Bit 14 of the signals that its shell catches.
+  heeds: ["sh", "-c", "until grep -q 'SigCgt:.*[4-7c-f]...$' /proc/1/status; do sleep 0.01; done"],
   ends: { command: ["true"] },
   says: { image: busyboxReference, command: ["sh", "-c", "echo out; exit 3"], stdout: "out\n" },
 };
