@@ -211,15 +211,18 @@ static JSContext *prepare_bundle(enum bundle bundle) {
 
 static enum bundle running;
 
-static int run(enum bundle bundle) {
+// Calls the bundle's global function of that name.
+static int run(enum bundle bundle, const char *name) {
     struct arena *arena = snapshot_map(bundle);
     JSContext *ctx = arena ? *arena_root(arena) : prepare_bundle(bundle);
     if (!ctx) return 1;
     running = bundle;
+    // A server's children do without it: forkChild.
+    if (bundle == SERVER) madvise(snapshot_address(bundle), ARENA_BYTES, MADV_DONTFORK);
     JS_UpdateStackTop(JS_GetRuntime(ctx));
     JSValue global = JS_GetGlobalObject(ctx);
-    JSValue main_function = JS_GetPropertyStr(ctx, global, "main");
-    JSValue result = JS_Call(ctx, main_function, JS_UNDEFINED, 0, NULL);
+    JSValue function = JS_GetPropertyStr(ctx, global, name);
+    JSValue result = JS_Call(ctx, function, JS_UNDEFINED, 0, NULL);
     return JS_IsException(result) ? fail(ctx) : 0;
 }
 
@@ -236,19 +239,35 @@ void sys_give_back_memory(void) {
     snapshot_share(running);
 }
 
-char *sys_inheritance;
+struct sys_bequest sys_inheritance;
 static jmp_buf main_frame;
+enum beginning { AS_COMMAND, AS_SERVER, AS_CHILD };
 
-void sys_become_server(char *inheritance) {
-    sys_inheritance = inheritance;
+void sys_become_server(char *text) {
+    sys_inheritance.text = text;
     // The stack of the command goes, too.
-    longjmp(main_frame, 1);
+    longjmp(main_frame, AS_SERVER);
+}
+
+void sys_become_child(const struct sys_bequest *bequest) {
+    sys_inheritance = *bequest;
+    longjmp(main_frame, AS_CHILD);
+}
+
+int sys_is_server(void) {
+    return running == SERVER;
 }
 
 static int run_server(void) {
     arena_drop(snapshot_address(COMMAND));
     release_stack();
-    return run(SERVER);
+    return run(SERVER, "main");
+}
+
+static int run_child(void) {
+    // They are of the server's runtime.
+    unhandled_count = 0;
+    return run(COMMAND, "child");
 }
 
 // --make-snapshot FILE, in the build: this program again, with its runtimes prepared.
@@ -269,5 +288,9 @@ int main(int argc, char **argv) {
     // A write to a peer that is gone is an error of that write, not the end of the process.
     signal(SIGPIPE, SIG_IGN);
     if (argc == 3 && !strcmp(argv[1], "--make-snapshot")) return make_snapshot(argv[2]);
-    return setjmp(main_frame) ? run_server() : run(COMMAND);
+    switch ((enum beginning)setjmp(main_frame)) {
+    case AS_SERVER: return run_server();
+    case AS_CHILD: return run_child();
+    default: return run(COMMAND, "main");
+    }
 }

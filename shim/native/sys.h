@@ -17,10 +17,19 @@ extern const JSCFunctionListEntry sys_digest_functions[], sys_file_functions[], 
 extern const int sys_digest_count, sys_file_count, sys_loop_count, sys_mount_count, sys_network_count, sys_process_count, sys_socket_count,
     sys_text_count;
 
-// Leaves the command's memory behind and runs the server's bundle; does not come back. The text is its inheritance,
-// and taken over.
-void sys_become_server(char *inheritance) __attribute__((noreturn));
-extern char *sys_inheritance;
+// What one process leaves to the next; from malloc().
+struct sys_bequest {
+    char *text;
+    uint8_t *bytes;
+    size_t size;
+};
+extern struct sys_bequest sys_inheritance;
+
+// Leaves the command's memory behind and runs the server's bundle; does not come back. The text is taken over.
+void sys_become_server(char *text) __attribute__((noreturn));
+int sys_is_server(void);
+// In a process that a server has forked: runs the command's bundle anew, by its function child().
+void sys_become_child(const struct sys_bequest *bequest) __attribute__((noreturn));
 
 // Gives memory back that nothing uses: of the heap, of the stack below this frame, and what has become shareable again.
 void sys_give_back_memory(void);

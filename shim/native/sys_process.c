@@ -39,11 +39,9 @@ struct clone_arguments {
 };
 #define CLONE_IN_CGROUP UINT64_C(0x200000000)
 
-// fork(flags, cgroup): clone() with CLONE_... flags, into the cgroup v2 folder that the fd `cgroup` is of (-1: none);
-// 0 in the child, whose blocked signals are let through again.
-SYS_FUNCTION(sys_fork) {
-    SYS_INT(flags, 0);
-    SYS_INT(cgroup, 1);
+// clone() with CLONE_... flags, into the cgroup v2 folder that the fd `cgroup` is of (-1: none); 0 in the child, whose
+// blocked signals are let through again.
+static long clone_process(int flags, int cgroup) {
     struct clone_arguments arguments = {.flags = (uint32_t)flags, .exit_signal = SIGCHLD};
     if (flags & CLONE_PARENT) arguments.exit_signal = 0;
     if (cgroup >= 0) {
@@ -51,14 +49,47 @@ SYS_FUNCTION(sys_fork) {
         arguments.cgroup = (uint64_t)cgroup;
     }
     long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
-    if (pid < 0) return sys_throw(ctx, "clone3", NULL);
     if (pid == 0) {
         sigset_t none;
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
-        JS_UpdateStackTop(JS_GetRuntime(ctx));
     }
+    return pid;
+}
+
+// fork(flags, cgroup): not in a server, whose children have no JavaScript to go on with.
+SYS_FUNCTION(sys_fork) {
+    SYS_INT(flags, 0);
+    SYS_INT(cgroup, 1);
+    if (sys_is_server()) return JS_ThrowTypeError(ctx, "fork: a server's heap does not go with its children");
+    long pid = clone_process(flags, cgroup);
+    if (pid < 0) return sys_throw(ctx, "clone3", NULL);
+    if (pid == 0) JS_UpdateStackTop(JS_GetRuntime(ctx));
     return JS_NewInt32(ctx, (int)pid);
+}
+
+// forkChild(flags, cgroup, text, bytes): in a server; the child begins with the command bundle's child(), and with nothing
+// of the server's heap but what it is given here. So none of the heap's pages is copied, neither by it nor by the server.
+SYS_FUNCTION(sys_fork_child) {
+    SYS_INT(flags, 0);
+    SYS_INT(cgroup, 1);
+    SYS_STRING(text, 2);
+    size_t size = 0;
+    uint8_t *bytes = JS_GetArrayBuffer(ctx, &size, argv[3]);
+    struct sys_bequest bequest = {strdup(text), malloc(size + 1), size};
+    JS_FreeCString(ctx, text);
+    long pid = -1;
+    errno = ENOMEM;
+    if (bequest.text && bequest.bytes) {
+        if (size) memcpy(bequest.bytes, bytes, size);
+        pid = clone_process(flags, cgroup);
+        if (pid == 0) sys_become_child(&bequest);
+    }
+    int number = errno;
+    free(bequest.text);
+    free(bequest.bytes);
+    errno = number;
+    return pid < 0 ? sys_throw(ctx, "clone3", NULL) : JS_NewInt32(ctx, (int)pid);
 }
 
 // The thread's own: it must take no lock, such as malloc's, that a fork beside it would leave taken in the child.
@@ -379,9 +410,14 @@ SYS_FUNCTION(become_server) {
     sys_become_server(copy);
 }
 
-// inheritance(): what the command gave to becomeServer.
+// inheritance(): what the command gave to becomeServer, or a server to forkChild.
 SYS_FUNCTION(inheritance) {
-    return JS_NewString(ctx, sys_inheritance ? sys_inheritance : "");
+    return JS_NewString(ctx, sys_inheritance.text ? sys_inheritance.text : "");
+}
+
+// inheritedBytes(): an ArrayBuffer of those that a server gave to forkChild.
+SYS_FUNCTION(inherited_bytes) {
+    return JS_NewArrayBufferCopy(ctx, sys_inheritance.bytes, sys_inheritance.size);
 }
 
 SYS_FUNCTION(sys_environ) {
@@ -408,6 +444,7 @@ SYS_FUNCTION(drop_last_argument) {
 
 const JSCFunctionListEntry sys_process_functions[] = {
     JS_CFUNC_DEF("fork", 2, sys_fork),
+    JS_CFUNC_DEF("forkChild", 4, sys_fork_child),
     JS_CFUNC_DEF("hastenCgroupMoves", 1, hasten_cgroup_moves),
     JS_CFUNC_DEF("exec", 3, sys_exec),
     JS_CFUNC_DEF("startCommand", 6, sys_start_command),
@@ -434,6 +471,7 @@ const JSCFunctionListEntry sys_process_functions[] = {
     JS_CFUNC_DEF("keepOnly", 1, keep_only),
     JS_CFUNC_DEF("becomeServer", 1, become_server),
     JS_CFUNC_DEF("inheritance", 0, inheritance),
+    JS_CFUNC_DEF("inheritedBytes", 0, inherited_bytes),
     JS_CFUNC_DEF("environ", 0, sys_environ),
     JS_CFUNC_DEF("arguments", 0, sys_arguments),
     JS_CFUNC_DEF("dropLastArgument", 0, drop_last_argument),

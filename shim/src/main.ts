@@ -1,7 +1,9 @@
 import "./platform/globals.ts";
 import * as sys from "sys";
+import { childCode } from "./child/child-code.ts";
 import { deleteBundle } from "./delete.ts";
 import { parseFlags } from "./flags.ts";
+import { runChild } from "./platform/child-task.ts";
 import { openOutput } from "./platform/standard-output.ts";
 import { start } from "./start.ts";
 import { VERSION } from "./version.ts";
@@ -64,4 +66,4 @@ function run(): void {
 }
 
 // What begins when all modules are defined: shim/native/runtime.c calls it, in a runtime that the build has prepared.
-Object.assign(globalThis, { main: run });
+Object.assign(globalThis, { main: run, child: () => runChild(childCode) });

@@ -16,6 +16,8 @@ export interface Subject {
   readonly ends: ContainerOptions;
   /** What says a line and ends with 3, in a container that stays or as one of its own. */
   readonly says: { readonly image: string; readonly command: readonly string[]; readonly stdout: string };
+  /** A sandboxer that is killed between passing output on and noting that shows it again (docs/vmm.md). */
+  readonly mayRepeat: boolean;
   /** Whether a container's root is below its process on this host, or in a machine. */
   readonly rootIsHere: boolean;
   /** Whether runc can be stood in for. */
@@ -57,6 +59,7 @@ export function subjectOf(sandboxer: (typeof sandboxers)[number], mode: (typeof 
   return {
     runtimeCase: caseOf(sandboxer, mode),
     ...(sandboxer === "wasmtime" || sandboxer === "wasmedge" ? modules : linux),
+    mayRepeat: sandboxer === "vmm",
     rootIsHere: sandboxer !== "vmm",
     hasRuntime: sandboxer === "runc",
   };

@@ -19,8 +19,6 @@ export interface LogPipes {
 
 export type Pipe = readonly [read: number, write: number];
 
-/** Descriptors that a driver finds its pipes at (runtime/v2/logging: stdout, stderr, and one that it closes when ready). */
-const DRIVER_FDS = [3, 4, 5] as const;
 /** As the runc shim waits for a driver. */
 const READY_TIMEOUT_MS = 10_000;
 
@@ -41,7 +39,7 @@ export async function startLogDriver(
   try {
     const argv = [program, ...args];
     const env = [`CONTAINER_ID=${container.id}`, `CONTAINER_NAMESPACE=${container.namespace}`];
-    await forkChild({}, () => becomeDriver(program, argv, env, driverEnds));
+    await forkChild({}, { kind: "driver", program, argv, env, ends: driverEnds });
     for (const fd of driverEnds.splice(0)) sys.close(fd);
     await closed(ready);
     return { stdout, stderr };
@@ -52,24 +50,6 @@ export async function startLogDriver(
   } finally {
     sys.close(ready);
   }
-}
-
-function becomeDriver(
-  program: string,
-  argv: readonly string[],
-  env: readonly string[],
-  ends: readonly number[],
-): never {
-  const nowhere = sys.open("/dev/null", sys.O_RDWR, 0);
-  // Out of the way of the numbers that they shall have; what is left over closes with the exec.
-  const moved = ends.map((fd) => {
-    let high = fd;
-    while (high <= DRIVER_FDS[2]) high = sys.duplicate(high);
-    return high;
-  });
-  for (const fd of [0, 1, 2]) sys.dup2(nowhere, fd);
-  moved.forEach((fd, index) => void sys.dup2(fd, DRIVER_FDS[index] as number));
-  return sys.exec(program, argv, env);
 }
 
 function closed(fd: number): Promise<void> {

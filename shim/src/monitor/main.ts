@@ -1,5 +1,7 @@
 import "../platform/globals.ts";
 import * as sys from "sys";
+import { childCode } from "../child/child-code.ts";
+import { runChild } from "../platform/child-task.ts";
 import { removeIfThere } from "../platform/files.ts";
 import { canConnect } from "../platform/unix-socket.ts";
 import { VERSION } from "../version.ts";
@@ -58,4 +60,4 @@ function run(): never {
   }
 }
 
-Object.assign(globalThis, { main: run });
+Object.assign(globalThis, { main: run, child: () => runChild(childCode) });

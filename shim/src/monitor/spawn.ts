@@ -1,26 +1,13 @@
 import * as sys from "sys";
 import { Code, StatusError } from "ttrpc-ts";
+import type { Credentials, ProcessPlan } from "../child/child-plan.ts";
 import { writeKernelFile } from "../platform/files.ts";
-import {
-  ChildError,
-  CLONE_PARENT,
-  forkChild,
-  forkHeldChild,
-  type HeldChild,
-  NAMESPACE_FLAGS,
-  type Report,
-} from "../platform/forked-child.ts";
+import { ChildError, forkChild, forkHeldChild, type HeldChild, NAMESPACE_FLAGS } from "../platform/forked-child.ts";
 import { requireProgram } from "./command-path.ts";
-import { enterEmptyRoot } from "./empty-root.ts";
-import { enterRoot, planRoot, type RootMount, type RootPlan } from "./new-root.ts";
+import { planRoot, type RootMount, type RootPlan } from "./new-root.ts";
 import { ownerOfKey, type ProcessTable } from "./process-table.ts";
 import { readOnlyProgram } from "./read-only-program.ts";
 import { openStdio, type ProcessStdio, type StdioPaths, spawnedTerminalStdio } from "./stdio.ts";
-
-const PR_SET_PDEATHSIG = 1;
-const PR_SET_NO_NEW_PRIVS = 38;
-const PR_SET_KEEPCAPS = 8;
-const NO_LIMIT = -1;
 
 interface Namespace {
   readonly type: string;
@@ -31,12 +18,6 @@ interface IdMapping {
   readonly containerId: number;
   readonly hostId: number;
   readonly size: number;
-}
-
-interface ResourceLimit {
-  readonly resource: number;
-  readonly soft?: number | null | undefined;
-  readonly hard?: number | null | undefined;
 }
 
 /** kuasar.monitor.v1.SpawnRequest. */
@@ -53,20 +34,7 @@ export interface SpawnSpec {
   readonly hostname: string;
   readonly domainname: string;
   readonly sysctls: Readonly<Record<string, string>>;
-  readonly credentials?:
-    | {
-        readonly uid: number;
-        readonly gid: number;
-        readonly additionalGids: readonly number[];
-        readonly capabilities: readonly number[];
-        readonly noNewPrivileges: boolean;
-        readonly seccomp: Uint8Array;
-        readonly limits: readonly ResourceLimit[];
-        readonly apparmorProfile: string;
-        readonly selinuxLabel: string;
-      }
-    | null
-    | undefined;
+  readonly credentials?: (Credentials & { readonly seccomp: Uint8Array }) | null | undefined;
   readonly emptyRoot: boolean;
   readonly oomScoreAdj?: number | null | undefined;
   readonly parentDeathSignal: number;
@@ -125,7 +93,8 @@ async function openProcessStdio(table: ProcessTable, { key, stdio }: SpawnSpec):
   return stdio?.terminal ? spawnedTerminalStdio(stdio, owner) : openStdio(stdio ?? {}, owner);
 }
 
-interface ChildPlan {
+/** What the parent has ready for a child. */
+interface ChildParts {
   readonly namespaces: NamespacePlan;
   readonly cgroups: CgroupPlan;
   readonly root: RootPlan | undefined;
@@ -134,43 +103,44 @@ interface ChildPlan {
   readonly program: string | number;
 }
 
-const NO_FILTER = new Uint8Array(0);
-
-async function fork(spec: SpawnSpec, plan: ChildPlan): Promise<{ pid: number; held?: HeldChild }> {
-  const { namespaces, cgroups, program } = plan;
-  const options = { flags: namespaces.flags, cgroup: cgroups.unified };
+async function fork(spec: SpawnSpec, parts: ChildParts): Promise<{ pid: number; held?: HeldChild }> {
+  const { namespaces, cgroups, program } = parts;
+  const options = { flags: namespaces.flags, cgroup: cgroups.unified, filter: spec.credentials?.seccomp };
   // The child of a new user namespace may go on when its parent has written who it is.
   const gate = namespaces.flags & (NAMESPACE_FLAGS.user as number) ? new Gate() : undefined;
-  const prepareChild = (report: Report) => {
-    gate?.wait();
-    prepare(spec, plan, report);
-  };
-  const become = () => {
-    // At the very last: it may forbid what it takes to wait, and to tell of an error.
-    const filter = spec.credentials?.seccomp ?? NO_FILTER;
-    if (filter.length > 0) step("seccomp", () => sys.setSeccomp(filter.slice().buffer));
-    return step("exec", () => sys.exec(program, spec.argv, spec.env));
-  };
+  const plan = planChild(spec, parts, gate);
   const started = (child: number) => gate?.open(child, spec);
   try {
     if (spec.hold) {
       const keep = typeof program === "number" ? [program] : [];
-      const held = await forkHeldChild(
-        { ...options, keep, reportsPid: namespaces.joinsPid },
-        prepareChild,
-        become,
-        started,
-      );
+      const held = await forkHeldChild({ ...options, keep, reportsPid: namespaces.joinsPid }, plan, started);
       return { pid: held.pid, held };
     }
-    const prepareAndBecome = (report: Report) => {
-      prepareChild(report);
-      return become();
-    };
-    return { pid: await forkChild(options, prepareAndBecome, started) };
+    return { pid: await forkChild(options, plan, started) };
   } finally {
     gate?.close();
   }
+}
+
+function planChild(
+  spec: SpawnSpec,
+  { namespaces, cgroups, root, stdio, program }: ChildParts,
+  gate?: Gate,
+): ProcessPlan {
+  const { argv, env, cwd, hostname, domainname, sysctls, oomScoreAdj, parentDeathSignal, emptyRoot } = spec;
+  const { seccomp: _, ...credentials } = spec.credentials ?? { seccomp: undefined };
+  return {
+    kind: "process",
+    ...{ argv, env, cwd, hostname, domainname, sysctls, oomScoreAdj, parentDeathSignal, program },
+    stdio: stdio.child,
+    hasTerminal: stdio.terminal !== undefined,
+    ownNamespaces: namespaces.flags,
+    joinedNamespaces: namespaces.joined,
+    gate: gate?.ends,
+    cgroupTasks: cgroups.taskFiles,
+    credentials: spec.credentials && (credentials as Credentials),
+    root: root?.steps ?? (emptyRoot ? "empty" : undefined),
+  };
 }
 
 interface CgroupPlan {
@@ -231,16 +201,8 @@ function planNamespaces(namespaces: readonly Namespace[]): NamespacePlan {
 
 /** What a child waits at until its parent lets it go on. Closed before that, it tells the child that this failed. */
 class Gate {
-  private readonly ends = sys.pipe();
+  readonly ends: readonly [read: number, write: number] = sys.pipe();
   private closed = false;
-
-  /** In the child. */
-  wait(): void {
-    const [read, write] = this.ends;
-    sys.close(write);
-    if (sys.read(read, new ArrayBuffer(1), 0, 1) !== 1)
-      throw new Error("the parent could not set the user namespace up");
-  }
 
   open(child: number, { uidMappings, gidMappings }: SpawnSpec): void {
     const lines = (mappings: readonly IdMapping[]) =>
@@ -259,73 +221,5 @@ class Gate {
     if (this.closed) return;
     this.closed = true;
     for (const end of this.ends) sys.close(end);
-  }
-}
-
-/** In the child, from the fork to the exec. Each step's failure is told with what it was. */
-function prepare(spec: SpawnSpec, { namespaces, cgroups, root, stdio }: ChildPlan, report: Report): void {
-  const { credentials } = spec;
-  // Written as 0, which is whoever writes it: also from within a new pid namespace.
-  for (const file of cgroups.taskFiles) step(`join ${file}`, () => writeKernelFile(file, "0"));
-  if (typeof spec.oomScoreAdj === "number") {
-    step("oom_score_adj", () => writeKernelFile("/proc/self/oom_score_adj", String(spec.oomScoreAdj)));
-  }
-  for (const { flag, path } of namespaces.joined) {
-    step(`join namespace ${path}`, () => {
-      const fd = sys.open(path, sys.O_RDONLY, 0);
-      sys.setns(fd, flag);
-      sys.close(fd);
-    });
-  }
-  // A pid namespace that is joined holds only for children.
-  if (namespaces.joinsPid) {
-    const pid = step("fork", () => sys.fork(CLONE_PARENT, -1));
-    if (pid !== 0) {
-      report.pid(pid);
-      sys.exit(0);
-    }
-  }
-  step("setsid", () => sys.setsid());
-  if (spec.hostname) step("hostname", () => sys.setHostname(spec.hostname));
-  if (spec.domainname) step("domainname", () => sys.setDomainname(spec.domainname));
-  for (const [name, value] of Object.entries(spec.sysctls)) {
-    step(`sysctl ${name}`, () => writeKernelFile(`/proc/sys/${name.replaceAll(".", "/")}`, value));
-  }
-  if (credentials) confineAtExec(credentials);
-  const ownMounts = Boolean(namespaces.flags & (NAMESPACE_FLAGS.mount as number));
-  if (root) step("root", () => enterRoot(root, ownMounts));
-  else if (spec.emptyRoot) step("empty root", () => enterEmptyRoot(ownMounts));
-  if (spec.cwd && !spec.emptyRoot) step(`chdir ${spec.cwd}`, () => sys.chdir(spec.cwd));
-  if (credentials) {
-    const { uid, gid, additionalGids, capabilities, limits } = credentials;
-    for (const { resource, soft, hard } of limits) {
-      step(`limit ${resource}`, () => sys.setLimit(resource, soft ?? NO_LIMIT, hard ?? NO_LIMIT));
-    }
-    step("bounding capabilities", () => sys.limitBounding(capabilities));
-    if (capabilities.length > 0) step("keepcaps", () => sys.prctl(PR_SET_KEEPCAPS, 1));
-    step(`user ${uid}:${gid}`, () => sys.setUser(uid, gid, additionalGids));
-    step("capabilities", () => sys.setCapabilities(capabilities));
-    if (credentials.noNewPrivileges) step("no_new_privs", () => sys.prctl(PR_SET_NO_NEW_PRIVS, 1));
-  }
-  if (spec.parentDeathSignal) step("parent death signal", () => sys.prctl(PR_SET_PDEATHSIG, spec.parentDeathSignal));
-  stdio.child.forEach((fd, index) => void step("stdio", () => sys.dup2(fd, index)));
-  if (stdio.terminal) step("terminal", () => sys.takeTerminal(0));
-}
-
-/** While /proc is still the host's. Where AppArmor has a file of its own (Linux 5.8), the other may be another module's. */
-function confineAtExec({ apparmorProfile, selinuxLabel }: NonNullable<SpawnSpec["credentials"]>): void {
-  const attributes = "/proc/self/attr";
-  if (apparmorProfile) {
-    const own = sys.stat(`${attributes}/apparmor`) ? `${attributes}/apparmor/exec` : `${attributes}/exec`;
-    step(`AppArmor profile ${apparmorProfile}`, () => writeKernelFile(own, `exec ${apparmorProfile}`));
-  }
-  if (selinuxLabel) step(`SELinux label ${selinuxLabel}`, () => writeKernelFile(`${attributes}/exec`, selinuxLabel));
-}
-
-function step<T>(name: string, action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    throw new Error(`${name}: ${(error as Error).message}`);
   }
 }

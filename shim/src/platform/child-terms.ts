@@ -33,3 +33,26 @@ export interface Report {
   /** The process that the parent shall know is another than the one that it forked. */
   pid(pid: number): void;
 }
+
+/** What a child does, in two steps, between which it may have to wait; either throws with what could not be done. */
+export interface ChildCode<Plan> {
+  prepare(plan: Plan, report: Report): void;
+  /** @param filter a seccomp filter as seccomp(2) takes it; empty for none */
+  become(plan: Plan, filter: ArrayBuffer): never;
+}
+
+export interface ForkOptions {
+  /** clone() flags. */
+  readonly flags?: number;
+  /** The cgroup v2 folder that the child is born into, as a fd; -1 for none. */
+  readonly cgroup?: number;
+  /** A seccomp filter as seccomp(2) takes it; none if it is empty. */
+  readonly filter?: Uint8Array | undefined;
+}
+
+export interface HeldForkOptions extends ForkOptions {
+  /** Files that stay open while the child waits, and in its program. */
+  readonly keep: readonly number[];
+  /** The child reports a pid, which is waited for. */
+  readonly reportsPid: boolean;
+}

@@ -1,28 +1,25 @@
 import * as sys from "sys";
-import { CANNOT_START, ChildError, type HeldChild, type Report } from "./child-terms.ts";
+import type { ChildPlan } from "../child/child-plan.ts";
+import { type ChildTask, HELD } from "./child-task.ts";
+import { ChildError, type ForkOptions, type HeldChild, type HeldForkOptions } from "./child-terms.ts";
 import { unwatch, watch } from "./loop.ts";
 
-export { ChildError, CLONE_PARENT, type HeldChild, NAMESPACE_FLAGS, type Report } from "./child-terms.ts";
+export { ChildError, type HeldChild, NAMESPACE_FLAGS } from "./child-terms.ts";
 
 /**
- * Forks (with clone() flags, into the cgroup v2 folder of a fd) and runs `become` in the child, which must end in an exec. Answers with the child's pid
- * when the exec has happened; throws a {@link ChildError} with what failed when it has not. `started` is called with
- * the pid right after the fork, for what the parent must know or do before that.
+ * Forks; the child follows the plan (child-task.ts), which must end in an exec. Answers with the child's pid when the exec
+ * has happened; throws a {@link ChildError} with what failed when it has not. `started` is called with the pid right after
+ * the fork, for what the parent must know or do before that.
  */
 export async function forkChild(
   options: ForkOptions,
-  become: (report: Report) => never,
+  plan: ChildPlan,
   started: (pid: number) => void = () => {},
 ): Promise<number> {
-  const words = fork(options, [], (_, report) => become(report), started);
+  const words = fork(options, plan, undefined, started);
   // The pipe closes at the exec, or with a child that there is not: an end without a word is success.
   await words.end;
   return words.pid;
-}
-
-export interface ForkOptions {
-  readonly flags?: number;
-  readonly cgroup?: number;
 }
 
 /**
@@ -31,24 +28,12 @@ export interface ForkOptions {
  * go on; what it could not do is told to whoever lets it proceed.
  */
 export async function forkHeldChild(
-  options: ForkOptions & {
-    readonly keep: readonly number[];
-    /** The child reports a pid, which is waited for. */
-    readonly reportsPid: boolean;
-  },
-  prepare: (report: Report) => void,
-  become: () => never,
+  options: HeldForkOptions,
+  plan: ChildPlan,
   started: (pid: number) => void = () => {},
 ): Promise<HeldChild> {
   const [gate, opener] = sys.pipe();
-  const waitAndBecome = (input: number, report: Report) => {
-    prepare(report);
-    sys.keepOnly([...options.keep, input, gate].sort((a, b) => a - b));
-    say(input, `${HELD}\n`);
-    if (sys.read(gate, new ArrayBuffer(1), 0, 1) !== 1) sys.exit(1);
-    return become();
-  };
-  const words = fork(options, [gate], waitAndBecome, started);
+  const words = fork(options, plan, { gate, keep: options.keep }, started);
   // Whoever never lets it proceed learns of its end from its parent.
   words.end.finally(() => sys.close(opener)).catch(() => {});
   if (words.failure !== undefined) await words.end;
@@ -67,41 +52,26 @@ export async function forkHeldChild(
   };
 }
 
-const HELD = "held";
+const NO_FILTER = new ArrayBuffer(0);
 
-/** `its` are closed here once the child has them. */
 function fork(
-  { flags = 0, cgroup = -1 }: ForkOptions,
-  its: readonly number[],
-  become: (input: number, report: Report) => never,
+  { flags = 0, cgroup = -1, filter }: ForkOptions,
+  plan: ChildPlan,
+  hold: ChildTask["hold"],
   started: (pid: number) => void,
 ): ChildWords {
   const [output, input] = sys.pipe();
+  const task: ChildTask = { plan, input, hold };
   let pid = -1;
   let failure: string | undefined;
   try {
-    pid = sys.fork(flags, cgroup);
-    if (pid === 0) inChild(input, (report) => become(input, report));
+    pid = sys.forkChild(flags, cgroup, JSON.stringify(task), filter?.length ? filter.slice().buffer : NO_FILTER);
     started(pid);
   } catch (error) {
     failure = (error as Error).message;
   }
-  for (const fd of [input, ...its]) sys.close(fd);
+  for (const fd of [input, ...(hold ? [hold.gate] : [])]) sys.close(fd);
   return new ChildWords(output, pid, failure);
-}
-
-function say(output: number, text: string): void {
-  const bytes = sys.encodeUtf8(text);
-  sys.write(output, bytes, 0, bytes.byteLength);
-}
-
-function inChild(output: number, become: (report: Report) => never): never {
-  try {
-    become({ pid: (pid) => say(output, `pid ${pid}\n`) });
-  } catch (error) {
-    say(output, `${String((error as Error).message).replaceAll("\n", " ")}\n`);
-  }
-  sys.exit(CANNOT_START);
 }
 
 const CHUNK = 4096;

@@ -135,8 +135,13 @@ declare module "sys" {
   export const UMOUNT_NOFOLLOW: number;
 
   // Processes
-  /** clone() with CLONE_... flags, into a cgroup v2 folder (its fd, or -1): the child's pid, and 0 in the child. */
+  /** clone() with CLONE_... flags, into a cgroup v2 folder (its fd, or -1): the child's pid, and 0 in the child. Not in a server. */
   export function fork(flags: number, cgroup: number): number;
+  /**
+   * As fork, in a server: the child begins with the command bundle's child(), and with nothing of this process's heap but
+   * the text, its inheritance(), and the bytes, its inheritedBytes().
+   */
+  export function forkChild(flags: number, cgroup: number, text: string, bytes: ArrayBuffer): number;
   /** Begins the kernel's wait before processes can be moved between cgroups; the path is of an own cgroup.procs. */
   export function hastenCgroupMoves(path: string): void;
   export function exec(program: string | number, argv: readonly string[], env: readonly string[]): never;
@@ -176,6 +181,7 @@ declare module "sys" {
   /** Runs the program's other bundle, which begins with nothing of this one's memory but the text. */
   export function becomeServer(inheritance: string): never;
   export function inheritance(): string;
+  export function inheritedBytes(): ArrayBuffer;
   export function environ(): string[];
   function programArguments(): string[];
 

@@ -1,4 +1,6 @@
 import "@kuasar/shim/platform/globals";
+import { childCode } from "@kuasar/shim/child/child-code";
+import { runChild } from "@kuasar/shim/platform/child-task";
 import { VERSION } from "@kuasar/shim/version";
 import { holdPidNamespace, measureTscKhz, powerOff } from "guest";
 import * as sys from "sys";
@@ -32,4 +34,4 @@ function say(fd: number, text: string): void {
   sys.write(fd, bytes, 0, bytes.byteLength);
 }
 
-Object.assign(globalThis, { main });
+Object.assign(globalThis, { main, child: () => runChild(childCode) });

@@ -1,16 +1,20 @@
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { expect } from "chai";
+import { type ChildCode, ChildError, CLONE_PARENT, NAMESPACE_FLAGS } from "../child-terms.ts";
 import { OPEN_FILES } from "./environment.ts";
-import { ChildError, CLONE_PARENT, forkChild, forkHeldChild, NAMESPACE_FLAGS } from "./forked-child.ts";
+import { forkByCode, forkHeldByCode } from "./forked-child.ts";
 import * as sys from "./sys.ts";
+
+/** Any steps, in place of those that a plan has. */
+const actions: ChildCode<{ prepare?: () => void; become: () => never }> = {
+  prepare: ({ prepare }) => prepare?.(),
+  become: ({ become }) => become(),
+};
 
 /** The child's output, and its exit status. */
 async function outcomeOf(become: () => never, flags = 0): Promise<{ output: string; status: number }> {
   const [output, input] = sys.pipe();
-  const pid = await forkChild({ flags }, () => {
-    sys.dup2(input, 1);
-    return become();
-  });
+  const pid = await forkByCode(actions, { flags }, { prepare: () => sys.dup2(input, 1), become });
   sys.close(input);
   const text = readFileSync(output, "utf8");
   sys.close(output);
@@ -58,7 +62,8 @@ describe("a child of a process of Node", () => {
     const [output, input] = sys.pipe();
     const ours = sys.open("/dev/null", sys.O_RDONLY, 0);
     const prepare = () => sys.dup2(input, 1);
-    const held = await forkHeldChild({ keep: [], reportsPid: false }, prepare, () => shell("echo $WORD; exit 3"));
+    const become = () => shell("echo $WORD; exit 3");
+    const held = await forkHeldByCode(actions, { keep: [], reportsPid: false }, { prepare, become });
     const open = readdirSync(`/proc/${held.pid}/fd`);
     for (const fd of [input, ours]) sys.close(fd);
     expect(open).to.not.include(String(ours));
@@ -70,10 +75,8 @@ describe("a child of a process of Node", () => {
 
   it("tells which step failed, and leaves nothing behind", async () => {
     let error: unknown;
-    await forkChild({}, () => {
-      sys.chdir("/no/such/folder");
-      return shell("true");
-    }).catch((reason) => {
+    const prepare = () => sys.chdir("/no/such/folder");
+    await forkByCode(actions, {}, { prepare, become: () => shell("true") }).catch((reason) => {
       error = reason;
     });
     expect(error).to.be.instanceOf(ChildError);
@@ -112,7 +115,7 @@ describe("a child of a process of Node", () => {
       sys.dup2(input, 1);
       return shell("cat /proc/self/uid_map");
     };
-    const pid = await forkChild({ flags: NAMESPACE_FLAGS.user as number }, become, (child) => {
+    const pid = await forkByCode(actions, { flags: NAMESPACE_FLAGS.user as number }, { become }, (child) => {
       writeFileSync(`/proc/${child}/uid_map`, "0 1000 10\n");
       sys.write(opener, new ArrayBuffer(1), 0, 1);
     });

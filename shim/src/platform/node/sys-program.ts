@@ -4,6 +4,14 @@ export function becomeServer(): never {
   throw new Error("becomeServer: a process of Node starts its server as another process (server-process.ts)");
 }
 
+export function forkChild(): never {
+  throw new Error("forkChild: a process of Node cannot fork (forked-child.ts)");
+}
+
+export function inheritedBytes(): ArrayBuffer {
+  return new ArrayBuffer(0);
+}
+
 let inherited: string | undefined;
 
 export function inheritance(): string {

@@ -1,6 +1,6 @@
 import * as sys from "sys";
-import { NAMESPACE_FLAGS } from "../platform/forked-child.ts";
-import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC } from "./mount-options.ts";
+import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC } from "../monitor/mount-options.ts";
+import { NAMESPACE_FLAGS } from "../platform/child-terms.ts";
 
 /** Where the new root is mounted for a moment. /proc is a folder on every host that we run on. */
 const STAGE = "/proc";
