@@ -10,12 +10,15 @@ export interface VmVariant {
   readonly kvm: boolean;
   /** Whether the channel to the guest is the kernel's vsock. */
   readonly vsock: boolean;
+  /** How containers' root file systems come to the guest, where a test does not say. */
+  readonly rootfs: "VirtioFS" | "Block";
 }
 
-/** KUASAR_TEST_ACCELERATOR=kvm, KUASAR_TEST_CHANNEL=vsock */
+/** KUASAR_TEST_ACCELERATOR=kvm, KUASAR_TEST_CHANNEL=vsock, KUASAR_TEST_ROOTFS=Block */
 export const vmVariant: VmVariant = {
   kvm: oneOf("KUASAR_TEST_ACCELERATOR", "auto", "kvm") === "kvm",
   vsock: oneOf("KUASAR_TEST_CHANNEL", "virtio", "vsock") === "vsock",
+  rootfs: oneOf("KUASAR_TEST_ROOTFS", "VirtioFS", "Block"),
 };
 
 /** The ways that containerd comes to the shim, with the vmm sandboxer behind it. */
@@ -39,6 +42,7 @@ async function machineConfig(keys: object = {}) {
       ...guestImageIn(folder),
       accelerator: vmVariant.kvm ? "kvm" : "auto",
       use_vsock: vmVariant.vsock,
+      rootfs: vmVariant.rootfs,
       boot_timeout_in_ms: 60_000 * patience,
       ...keys,
     },

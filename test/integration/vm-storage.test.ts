@@ -23,11 +23,11 @@ import { runtimeoptions } from "@kuasar/proto/containerd";
 import { runtime } from "@kuasar/proto/cri";
 import { assert } from "chai";
 import { execa } from "execa";
-import type { TomlTable } from "smol-toml";
 import { ociSpec } from "../conformance/container-spec.ts";
 import { connectContainerd } from "../conformance/containerd-api.ts";
 import { useLab } from "./lab.ts";
-import { vmCases } from "./vm-case.ts";
+import { vmCases, withHypervisor } from "./vm-case.ts";
+import { machineOf } from "./vm-processes.ts";
 
 const { MountPropagation, NamespaceMode } = runtime.v1;
 /** How storage comes into a machine does not hang on the way that containerd comes to the shim. */
@@ -36,7 +36,7 @@ if (!vmCase) throw new Error("there is no case with virtual machines");
 
 describe("Files of the host in a virtual machine", function () {
   this.timeout(240_000);
-  const lab = useLab(vmCase);
+  const lab = useLab(withHypervisor(vmCase, { rootfs: "VirtioFS" }));
 
   afterEach(async () => {
     await unmountBelow(join(lab().directory, "volumes"));
@@ -139,13 +139,7 @@ describe("Files of the host in a virtual machine", function () {
 
 describe("A root file system on a drive, and block devices", function () {
   this.timeout(240_000);
-  const lab = useLab({
-    ...vmCase,
-    config: async () => {
-      const config = await vmCase.config?.();
-      return { ...config, hypervisor: { ...(config?.hypervisor as TomlTable), rootfs: "Block" } };
-    },
-  });
+  const lab = useLab(withHypervisor(vmCase, { rootfs: "Block" }));
   let devices: string[] = [];
 
   before(async () => {
@@ -198,6 +192,11 @@ describe("A root file system on a drive, and block devices", function () {
       (await pod.exec(beside, "sh", "-c", "mknod /dev/shm/sda b 8 0 && cat /dev/shm/sda")).stderr,
       /denied|not permitted/,
     );
+
+    // A hypervisor that a guest has taken over cannot write to what others have, too: both containers' image.
+    const seen = readFileSync(`/proc/${machineOf(pod.id).hypervisor.pid}/mountinfo`, "utf8");
+    const drives = [...seen.matchAll(/ \S+\/door\/(\d+) (r[ow])/g)].map(([, slot, access]) => `${slot} ${access}`);
+    assert.sameMembers(drives, ["0 ro", "1 rw", "2 rw", "3 ro", "4 ro", "5 rw"]);
 
     const [image, ...others] = readdirSync(join(lab().sandboxDirectory ?? "", ".storage/images"));
     assert.match(image ?? "", /\.erofs$/);

@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Monitor, Mount, RootMount } from "@kuasar/framework/monitor/monitor";
+import type { Monitor, RootMount } from "@kuasar/framework/monitor/monitor";
 import type { LaunchFiles } from "../hypervisor/hypervisor.ts";
 
 /** The program's libraries, and how they are found: the loader's list, and Debian's choice between some of them. */
@@ -39,27 +39,54 @@ export async function openDoor(monitor: Monitor, folder: string): Promise<void> 
   await monitor.mount([{ type: "tmpfs", source: "tmpfs", target: "", options }], door);
 }
 
-/** With all that is still mounted there. Harmless if there is none. */
+/** With all that is still mounted there, or on its way. Harmless if there is none. */
 export async function closeDoor(monitor: Monitor, folder: string): Promise<void> {
   await monitor.unmount(doorOf(folder));
+  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+    if (name.startsWith(STAGED)) await monitor.unmount(join(folder, name));
+  }
 }
 
 /** A file or device of the host's, for the hypervisor to open; answers with the path by which it is there for it. */
-export async function passIn(monitor: Monitor, folder: string, name: string, path: string): Promise<string> {
+export async function passIn(
+  monitor: Monitor,
+  folder: string,
+  name: string,
+  { path, readOnly }: { readonly path: string; readonly readOnly: boolean },
+): Promise<string> {
   await takeBack(monitor, folder, name);
   const point = join(doorOf(folder), name);
-  // Were something mounted there still, it would be emptied.
-  writeFileSync(point, "", { flag: "wx", mode: 0o600 });
-  const mount: Mount = { type: "bind", source: path, target: "", options: ["bind"] };
-  await monitor.mount([mount], point);
+  await bindFile(monitor, path, point, readOnly ? join(folder, `${STAGED}${name}`) : undefined);
   return point;
+}
+
+/**
+ * @param staged where it is made read-only first, for such a bind is one that can be written to for a moment, and stays so for
+ *   whoever sees it by a mount that receives; a bind of a read-only one is read-only from its first moment
+ */
+async function bindFile(monitor: Monitor, path: string, point: string, staged?: string): Promise<void> {
+  const bind = async (source: string, target: string, ...options: string[]) => {
+    // Were something mounted there still, it would be emptied.
+    writeFileSync(target, "", { flag: "wx", mode: 0o600 });
+    await monitor.mount([{ type: "bind", source, target: "", options: ["bind", ...options] }], target);
+  };
+  if (staged === undefined) return await bind(path, point);
+  await bind(path, staged, "private", "ro");
+  await bind(staged, point);
+  await unbindFile(monitor, staged);
 }
 
 /** Harmless if it is not there. What the hypervisor still has open it keeps. */
 export async function takeBack(monitor: Monitor, folder: string, name: string): Promise<void> {
-  const point = join(doorOf(folder), name);
+  await unbindFile(monitor, join(doorOf(folder), name));
+  await unbindFile(monitor, join(folder, `${STAGED}${name}`));
+}
+
+async function unbindFile(monitor: Monitor, point: string): Promise<void> {
   await monitor.unmount(point);
   rmSync(point, { force: true });
 }
 
+/** Beside the door, where the hypervisor sees nothing. */
+const STAGED = "staged.";
 const doorOf = (folder: string) => join(folder, "door");

@@ -27,7 +27,7 @@ export function createPodDrives(hypervisor: Hypervisor, machines: Machines, log:
   return {
     async attach(sandbox, task, drive, mount) {
       const slot = takeSlot(sandbox, task, hypervisor.capabilities().drives);
-      const path = await passIn(sandbox.monitor, machineFolder(sandbox), String(slot), drive.path);
+      const path = await passIn(sandbox.monitor, machineFolder(sandbox), String(slot), drive);
       const address = await hypervisor.attachDrive(hypervisorFolder(sandbox), slot, { ...drive, path });
       record(task, [...slotsOf(task).filter((taken) => taken.slot !== slot), { slot, address }]);
       return await machines.of(sandbox).guest.openDrive(address, mount);
