@@ -199,6 +199,10 @@ void arena_drop(struct arena *arena) {
     munmap(arena, ARENA_BYTES);
 }
 
+void arena_keep_from_children(struct arena *arena) {
+    madvise(arena, ARENA_BYTES, MADV_DONTFORK);
+}
+
 void **arena_root(struct arena *arena) {
     return &arena->root;
 }

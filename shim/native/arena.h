@@ -15,6 +15,8 @@ struct arena;
 struct arena *arena_create(void *address);
 // With all that is in it.
 void arena_drop(struct arena *arena);
+// Leaves it out of what a fork copies: a child has nothing at its address.
+void arena_keep_from_children(struct arena *arena);
 // Where a pointer of the runtime's owner is kept in it.
 void **arena_root(struct arena *arena);
 // To be called before it is written to a file: how many bytes of it to write, which are whole pages. What is in these is

@@ -217,8 +217,7 @@ static int run(enum bundle bundle, const char *name) {
     JSContext *ctx = arena ? *arena_root(arena) : prepare_bundle(bundle);
     if (!ctx) return 1;
     running = bundle;
-    // A server's children do without it: forkChild.
-    if (bundle == SERVER) madvise(snapshot_address(bundle), ARENA_BYTES, MADV_DONTFORK);
+    if (bundle == SERVER) arena_keep_from_children(snapshot_address(SERVER));
     JS_UpdateStackTop(JS_GetRuntime(ctx));
     JSValue global = JS_GetGlobalObject(ctx);
     JSValue function = JS_GetPropertyStr(ctx, global, name);
