@@ -144,6 +144,10 @@ describe("kuasar-monitor, for a process with a root of its own", function () {
     const { pid } = await monitor.spawn(api.SpawnRequest.create(request));
     assert.ok(existsSync(`/proc/${pid}`));
     assert.equal(readFileSync(out, "utf8"), "");
+    // What the monitor knows of others is not in it (snapshot.c: the second bundle's address).
+    const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "";
+    const [theirs, its] = [parent, pid].map((of) => /^200000000000-/m.test(readFileSync(`/proc/${of}/maps`, "utf8")));
+    assert.deepEqual({ theirs, its }, { theirs: true, its: false });
     await monitor.continue({ key: "held" });
     assert.equal((await monitor.wait({ key: "held" })).exitStatus, 0);
     assert.equal(readFileSync(out, "utf8"), "here\n");
