@@ -287,7 +287,7 @@ int main(int argc, char **argv) {
     // A write to a peer that is gone is an error of that write, not the end of the process.
     signal(SIGPIPE, SIG_IGN);
     if (argc == 3 && !strcmp(argv[1], "--make-snapshot")) return make_snapshot(argv[2]);
-    switch ((enum beginning)setjmp(main_frame)) {
+    switch (setjmp(main_frame)) {
     case AS_SERVER: return run_server();
     case AS_CHILD: return run_child();
     default: return run(COMMAND, "main");

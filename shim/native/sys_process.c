@@ -76,6 +76,10 @@ SYS_FUNCTION(sys_fork_child) {
     SYS_STRING(text, 2);
     size_t size = 0;
     uint8_t *bytes = JS_GetArrayBuffer(ctx, &size, argv[3]);
+    if (JS_HasException(ctx)) {
+        JS_FreeCString(ctx, text);
+        return JS_EXCEPTION;
+    }
     struct sys_bequest bequest = {strdup(text), malloc(size + 1), size};
     JS_FreeCString(ctx, text);
     long pid = -1;
