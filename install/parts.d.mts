@@ -30,7 +30,8 @@ export interface LabParts {
 }
 
 export interface VmParts {
-  readonly qemu: string;
+  /** How to run QEMU: a program and its first arguments. */
+  readonly qemu: readonly string[];
   readonly mmdebstrap: string;
   /** mkfs.ext4 */
   readonly mkfs: string;

@@ -1,13 +1,14 @@
 #!/usr/bin/env node
-import { existsSync, readdirSync, realpathSync, writeFileSync } from "node:fs";
+import { existsSync, realpathSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { debianMirrors } from "./parts/apt-sources.mjs";
 import { cloudKernel } from "./parts/cloud-kernel.mjs";
+import { emulator } from "./parts/emulator.mjs";
 import { runCommand } from "./parts/run-command.mjs";
 import { findProgram, installSystemParts, pathPart, programPart } from "./parts/system-packages.mjs";
-import { keyring, trixiePrefix } from "./parts/trixie-prefix.mjs";
+import { keyring, loaderIn, trixiePrefix } from "./parts/trixie-prefix.mjs";
 import { wasmedgeProgram, wasmtimeProgram } from "./parts/wasm-engines.mjs";
 
 const toStandardError = (line) => void process.stderr.write(`${line}\n`);
@@ -37,22 +38,12 @@ export function userCacheDirectory() {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "kuasar");
 }
 
-/** The one folder below usr/lib that is named for the machine's architecture and holds the loader. */
-function libraryFolder(prefix) {
-  const lib = join(prefix, "usr", "lib");
-  for (const triplet of readdirSync(lib).filter((name) => name.endsWith("-linux-gnu"))) {
-    const loader = readdirSync(join(lib, triplet)).find((name) => name.startsWith("ld-linux"));
-    if (loader) return { folder: join(lib, triplet), loader: join(lib, triplet, loader) };
-  }
-  throw new Error(`no dynamic loader in ${lib}: expected the package libc6 there`);
-}
-
 function buildPaths(prefix) {
-  const { folder, loader } = libraryFolder(prefix);
+  const { folder, command } = loaderIn(prefix);
   return {
     prefix,
     // Debian 12's libc is too old for qjsc, so the libc it was built for comes along, loader and all.
-    qjsc: [loader, "--library-path", folder, join(prefix, "usr", "bin", "qjsc")],
+    qjsc: [...command, join(prefix, "usr", "bin", "qjsc")],
     includeDir: join(prefix, "usr", "include", "quickjs"),
     libquickjs: join(folder, "quickjs", "libquickjs.a"),
     gcc: findProgram("gcc") ?? "gcc",
@@ -129,20 +120,17 @@ export async function labParts({ report = toStandardError } = {}) {
   return labPaths(await trixiePrefix(join(cacheDirectory(), "parts"), "lab", packages, verify, report));
 }
 
-/** What a virtual machine takes, and the Debian inside it. Installing needs root. */
+/** What the lab's virtual machine takes, and the Debian inside it. Installing needs root. */
 export async function vmParts({ report = toStandardError } = {}) {
-  const parts = {
-    qemu: ["qemu-system-x86", "qemu-system-x86_64"],
-    mmdebstrap: ["mmdebstrap"],
-    mkfs: ["e2fsprogs", "mkfs.ext4"],
-  };
+  const parts = { mmdebstrap: ["mmdebstrap"], mkfs: ["e2fsprogs", "mkfs.ext4"] };
   const named = Object.entries(parts).map(([key, [name, program = name]]) => ({ key, name, program }));
   await installSystemParts(
     named.map(({ name, program }) => programPart(name, program)),
     report,
   );
   const paths = Object.fromEntries(named.map(({ key, program }) => [key, findProgram(program)]));
-  return { ...paths, keyring, mirrors: debianMirrors() };
+  const qemu = await emulator(join(cacheDirectory(), "parts"), report);
+  return { ...paths, qemu, keyring, mirrors: debianMirrors() };
 }
 
 /** The Wasm engines. Making Wasmtime takes minutes, once; a cached answer takes none. */

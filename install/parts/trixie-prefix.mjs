@@ -54,6 +54,23 @@ export async function trixiePrefix(root, name, packages, verify, report) {
 }
 
 /**
+ * The dynamic loader of a prefix, by which its programs run on any distribution, if the package libc6 is in there.
+ *
+ * @param {string} prefix
+ * @returns {{ folder: string, command: string[] }} the folder of the libraries; what comes before a program's path
+ */
+export function loaderIn(prefix) {
+  const lib = join(prefix, "usr", "lib");
+  // The one folder that is named for the machine's architecture.
+  for (const triplet of readdirSync(lib).filter((name) => name.endsWith("-linux-gnu"))) {
+    const folder = join(lib, triplet);
+    const loader = readdirSync(folder).find((name) => name.startsWith("ld-linux"));
+    if (loader) return { folder, command: [join(folder, loader), "--library-path", folder] };
+  }
+  throw new Error(`no dynamic loader in ${lib}: expected the package libc6 there`);
+}
+
+/**
  * @param {string} root
  * @param {string} folder where the .deb files go
  * @param {string[]} packages

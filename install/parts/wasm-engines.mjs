@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { withFileLock } from "./file-lock.mjs";
 import { runCommand } from "./run-command.mjs";
 import { findProgram, installSystemParts } from "./system-packages.mjs";
-import { trixiePrefix } from "./trixie-prefix.mjs";
+import { loaderIn, trixiePrefix } from "./trixie-prefix.mjs";
 
 /** A release that is maintained for two years, and the newest that Rust 1.95 compiles. */
 export const wasmtimeVersion = "48.0.8";
@@ -53,16 +53,6 @@ const wasmedgePackages = [
   "libicu76",
 ];
 
-/** The loader that lies beside a program's libraries in a tree of Debian packages. */
-function loaderOf(prefix) {
-  const lib = join(prefix, "usr", "lib");
-  for (const triplet of readdirSync(lib).filter((name) => name.endsWith("-linux-gnu"))) {
-    const loader = readdirSync(join(lib, triplet)).find((name) => name.startsWith("ld-linux"));
-    if (loader) return [join(lib, triplet, loader), "--library-path", join(lib, triplet)];
-  }
-  throw new Error(`no dynamic loader in ${lib}: expected the package libc6 there`);
-}
-
 /**
  * @param {string} root the folder of fetched and made parts
  * @param {(line: string) => void} report
@@ -71,7 +61,7 @@ function loaderOf(prefix) {
 export async function wasmedgeProgram(root, report) {
   const program = (prefix) => join(prefix, "usr", "bin", "wasmedge");
   const verify = async (prefix) => {
-    const version = await runCommand([...loaderOf(prefix), program(prefix), "--version"]);
+    const version = await runCommand([...loaderIn(prefix).command, program(prefix), "--version"]);
     if (!version.includes("wasmedge version 0.")) throw new Error(`expected WasmEdge 0.x, got: ${version.trim()}`);
   };
   return program(await trixiePrefix(root, "wasmedge", wasmedgePackages, verify, report));

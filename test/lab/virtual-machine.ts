@@ -26,7 +26,7 @@ export interface VirtualMachine {
  */
 export async function runVirtualMachine(parts: VmParts, machine: VirtualMachine, input?: Readable): Promise<void> {
   // The machine must not outlive us, nor be in the way of anybody's work.
-  const prefix = ["--pdeathsig", "KILL", parts.qemu];
+  const prefix = ["--pdeathsig", "KILL", ...parts.qemu];
   const running = execa("setpriv", [...prefix, ...qemuArguments(machine)], {
     // QEMU closes the port, for output too, where its input ends.
     stdin: "pipe",
