@@ -35,8 +35,12 @@ export const vmCases: readonly RuntimeCase[] = runtimeCases
 /** The first of them, whose machines can be looked into. */
 export const debuggable: RuntimeCase = { ...(vmCases[0] as RuntimeCase), config: () => machineConfig({ debug: true }) };
 
+/** Made once a run: an emulated processor takes a while to unpack a kernel. */
+let image: ReturnType<typeof cachedGuestImage> | undefined;
+
 async function machineConfig(keys: object = {}) {
-  const { folder } = await cachedGuestImage();
+  image ??= cachedGuestImage();
+  const { folder } = await image;
   return {
     hypervisor: {
       ...guestImageIn(folder),

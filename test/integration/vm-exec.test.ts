@@ -1,6 +1,6 @@
 import { cacheDirectory } from "@kuasar/install/parts";
 import { programPath } from "@kuasar/install/programs";
-import { waitUntil } from "@kuasar/install/wait-until";
+import { patience, waitUntil } from "@kuasar/install/wait-until";
 import { assert } from "chai";
 import { execa } from "execa";
 import { withPod } from "./cri/with-pod.ts";
@@ -18,7 +18,7 @@ describe("kuasar exec", function () {
     execa(programPath("kuasar"), ["exec", "--socket", lab().sandboxer.options.socket, ...args], {
       input,
       reject: false,
-      timeout: 120_000,
+      timeout: 120_000 * patience,
       env: { KUASAR_CACHE: cacheDirectory() },
     });
 
@@ -38,7 +38,12 @@ describe("kuasar exec", function () {
       const terminal = await execa(
         "script",
         ["-qec", `${programPath("kuasar")} exec --socket ${lab().sandboxer.options.socket} looked-into`, "/dev/null"],
-        { input: "tty; stty size; exit 7\n", reject: false, timeout: 120_000, env: { KUASAR_CACHE: cacheDirectory() } },
+        {
+          input: "tty; stty size; exit 7\n",
+          reject: false,
+          timeout: 120_000 * patience,
+          env: { KUASAR_CACHE: cacheDirectory() },
+        },
       );
       assert.match(terminal.stdout, /\/dev\/pts\/\d/);
       assert.equal(terminal.exitCode, 7, terminal.stdout);
