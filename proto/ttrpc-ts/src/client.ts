@@ -22,8 +22,8 @@ export interface Client {
   call(service: string, method: string, payload: Uint8Array, options?: CallOptions): Promise<Uint8Array>;
   /** A streaming call. With a payload it is sent as the only message of this side, which is then closed. */
   stream(service: string, method: string, options?: StreamOptions): ClientStream;
-  /** Ends the connection; running calls fail with UNAVAILABLE. */
-  close(): void;
+  /** Ends the connection; running calls fail with UNAVAILABLE, and with the cause's words if there is one. */
+  close(cause?: Error): void;
   readonly closed: boolean;
   /** Called once when the connection has ended, whichever side ended it, with the error if there was one. */
   onClose: (error?: Error) => void;
@@ -82,8 +82,8 @@ class ConnectionClient implements Client, ConnectionHandler, StreamHost {
     return stream;
   }
 
-  close(): void {
-    this.connection.close();
+  close(cause?: Error): void {
+    this.connection.close(cause);
   }
 
   abandon(streamId: number, error: StatusError): void {

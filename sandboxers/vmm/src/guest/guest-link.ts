@@ -65,7 +65,7 @@ export function createGuestLink(address: AgentAddress): GuestLink {
     reached: (timeoutMs, isBooting = false) => connected(timeoutMs, isBooting ? timeoutMs : GREETING_MS),
     silence(words) {
       silent = words;
-      client?.close();
+      client?.close(unavailable(words));
     },
     heard() {
       silent = undefined;

@@ -81,7 +81,9 @@ describe("a hostile guest", () => {
     const until = async (when: () => boolean) => {
       while (!when()) await sleep(5);
     };
+    const early = refusal(guest.readFiles(["/early"]));
     await until(() => liveness.silentSince !== undefined);
+    expect((await early).message).to.match(/the machine of sandbox pod does not answer since \d{4}-/);
     const { code, message } = await refusal(guest.readFiles(["/x"]));
     expect(code).to.equal(ErrorCode.UNAVAILABLE);
     expect(message).to.match(/the machine of sandbox pod does not answer since \d{4}-/);

@@ -2,6 +2,7 @@ import { errorText } from "@kuasar/framework/error/sandbox-error";
 import type { Logger } from "@kuasar/framework/log/logger";
 import type { Sandbox } from "@kuasar/framework/sandbox/sandbox";
 import type { Guest } from "../guest/guest.ts";
+import { machineFacts } from "./machine-facts.ts";
 
 /** How often a guest is asked whether it is there, and how long it may take to say so: it may share its host with many. */
 export interface LivenessTimes {
@@ -9,7 +10,12 @@ export interface LivenessTimes {
   readonly patienceMs: number;
 }
 
-const TIMES: LivenessTimes = { periodMs: 5_000, patienceMs: 15_000 };
+const PERIOD_MS = 5_000;
+const PATIENCE_MS = 15_000;
+/** A guest that loads drivers, or starts many processes, answers nobody meanwhile, which takes long where it is emulated. */
+const EMULATED_PATIENCE_MS = 30_000;
+
+const patienceFor = (sandbox: Sandbox) => (machineFacts(sandbox)?.emulated ? EMULATED_PATIENCE_MS : PATIENCE_MS);
 
 export interface Liveness {
   /** When the guest was last heard, if it is silent: ms since 1970. */
@@ -21,7 +27,7 @@ export interface Liveness {
  * Asks a machine's guest now and then whether it is there. One that does not answer is told of, and nobody waits for it: what
  * is asked of it fails at once, until it is heard again.
  */
-export function watchLiveness(sandbox: Sandbox, guest: Guest, log: Logger, times = TIMES): Liveness {
+export function watchLiveness(sandbox: Sandbox, guest: Guest, log: Logger, times?: LivenessTimes): Liveness {
   let heardAt = Date.now();
   let silent = false;
   let timer: NodeJS.Timeout;
@@ -32,7 +38,7 @@ export function watchLiveness(sandbox: Sandbox, guest: Guest, log: Logger, times
       return;
     }
     try {
-      await guest.ping(times.patienceMs);
+      await guest.ping(times?.patienceMs ?? patienceFor(sandbox));
       heardAt = Date.now();
       if (silent) log.info({ sandbox: sandbox.id }, "the machine's guest answers again");
       silent = false;
@@ -49,7 +55,7 @@ export function watchLiveness(sandbox: Sandbox, guest: Guest, log: Logger, times
   }
 
   function later(): void {
-    timer = setTimeout(() => void look().finally(() => guest.closed || later()), times.periodMs).unref();
+    timer = setTimeout(() => void look().finally(() => guest.closed || later()), times?.periodMs ?? PERIOD_MS).unref();
   }
   later();
 
