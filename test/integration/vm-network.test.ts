@@ -1,9 +1,12 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { PodConfig } from "@kuasar/install/pod";
 import { waitUntil } from "@kuasar/install/wait-until";
+import { runtime } from "@kuasar/proto/cri";
 import { assert } from "chai";
 import { execa } from "execa";
 import { openChannels } from "./cri/channels.ts";
+import { refusal } from "./cri/refusal.ts";
 import { withPod } from "./cri/with-pod.ts";
 import { useLab } from "./lab.ts";
 import { ptpNamespace } from "./network-namespace.ts";
@@ -119,14 +122,12 @@ describe("The network of a virtual machine", function () {
       await waitUntil(() => fetch(4000).then(() => true), { what: "a page", timeoutMs: 20_000 });
     }));
 
-  it("cannot be the host's", async () => {
-    const error = await lab()
-      .runPod({ network: "host" })
-      .then(
-        () => undefined,
-        (thrown: Error) => thrown.message,
-      );
-    assert.match(error ?? "", /a virtual machine cannot have the host's network \(hostNetwork\)/);
+  it("cannot be the host's, nor can its ipc", async () => {
+    const error = await refusal(lab().runPod({ network: "host" }));
+    assert.match(error, /a virtual machine cannot have the host's network \(hostNetwork\)/);
+    const configure = ({ linux }: PodConfig) =>
+      void Object.assign(linux.securityContext.namespaceOptions, { ipc: runtime.v1.NamespaceMode.NODE });
+    assert.match(await refusal(lab().runPod({ network: "cni", configure })), /the host's ipc \(hostIPC\)/);
   });
 });
 

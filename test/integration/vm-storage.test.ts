@@ -25,6 +25,7 @@ import { assert } from "chai";
 import { execa } from "execa";
 import { ociSpec } from "../conformance/container-spec.ts";
 import { connectContainerd } from "../conformance/containerd-api.ts";
+import { refusal } from "./cri/refusal.ts";
 import { useLab } from "./lab.ts";
 import { vmCases, withHypervisor } from "./vm-case.ts";
 import { machineOf } from "./vm-processes.ts";
@@ -59,6 +60,8 @@ describe("Files of the host in a virtual machine", function () {
     await mountTmpfs(at("nested"), "--make-shared");
     await mountTmpfs(at("nested/below"), "--make-shared");
     writeFileSync(at("nested/below/file"), "below\n");
+    mkdirSync(at("around"));
+    await mountTmpfs(at("around/inner"), "--make-private");
     await execa("mkfifo", [at("data/fifo")]);
     const pod = await lab().runPod({ network: "cni", configure: privilegedPod });
     const id = await pod.start({
@@ -72,6 +75,7 @@ describe("Files of the host in a virtual machine", function () {
             hostPath: at("nested"),
             propagation: MountPropagation.PROPAGATION_HOST_TO_CONTAINER,
           },
+          { containerPath: "/around", hostPath: at("around"), readonly: true },
           { containerPath: "/file", hostPath: at("locked/file"), readonly: true },
         ];
         privileged(config);
@@ -103,6 +107,15 @@ describe("Files of the host in a virtual machine", function () {
       timeoutMs: 10_000,
     });
 
+    // Read-only is the volume, as with runc, and not what was mounted below it.
+    assert.equal(
+      await sh("touch /around/inner/new; touch /around/new 2>&1 || :; ls /around"),
+      "touch: /around/new: Read-only file system\ninner\n",
+    );
+    assert.isTrue(existsSync(at("around/inner/new")));
+    // Where a container has its own limits on a host of cgroup v2.
+    assert.equal(await sh("cat /proc/self/cgroup"), "0::/\n");
+
     // Two volumes are two file systems: equal inode numbers in them are not the same file.
     assert.notEqual(await sh("stat -c %d /data"), await sh("stat -c %d /locked"));
     // Within the machine a FIFO works; to the host it is another one.
@@ -131,6 +144,18 @@ describe("Files of the host in a virtual machine", function () {
     await pod.exec(id, "sh", "-c", `for volume in ${own}/mount*; do echo x > $volume/file || echo x > $volume; done`);
     assert.deepEqual(readdirSync(at("locked")), before);
     assert.equal(readFileSync(at("locked/file"), "utf8"), "locked\n");
+
+    const both = pod.start({
+      configure: (config) => {
+        const propagation = MountPropagation.PROPAGATION_BIDIRECTIONAL;
+        config.mounts = [{ containerPath: "/nested", hostPath: at("nested"), propagation }];
+        privileged(config);
+      },
+    });
+    assert.match(
+      await refusal(both),
+      /mount \/nested is rshared, and what a virtual machine mounts does not reach the host/,
+    );
 
     await pod.remove();
     assert.isTrue(existsSync(at("data/guest")), "removing the pod leaves its volumes");

@@ -255,6 +255,9 @@ function podPlan(request: SandboxRequest): PodPlan {
   if (network === undefined) {
     throw failedPrecondition(`sandbox ${request.id}: a virtual machine cannot have the host's network (hostNetwork)`);
   }
+  if (!plan.namespaces.some(({ type }) => type === "ipc")) {
+    throw failedPrecondition(`sandbox ${request.id}: a virtual machine cannot have the host's ipc (hostIPC)`);
+  }
   if (plan.namespaces.some(({ type }) => type === "user")) {
     throw failedPrecondition(`sandbox ${request.id}: a virtual machine cannot have a user namespace of the host's`);
   }

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { errorText, unknown } from "@kuasar/framework/error/sandbox-error";
 import type { Logger } from "@kuasar/framework/log/logger";
@@ -12,6 +12,7 @@ import type { Machines } from "../machine/machine.ts";
 import { leaveShare, mountInShare, namesInShare, shareOf } from "../share/share-folder.ts";
 import { bindMount, GUEST_SHARE, type GuestContainer, type GuestParts, ROOTFS } from "../task/guest-spec.ts";
 import { blockDeviceNode, type DeviceNumber, isReadOnlyDevice } from "./block-device.ts";
+import { writableBelow } from "./mounts-below.ts";
 import { passedDevices } from "./passed-devices.ts";
 import type { PodDrives } from "./pod-drives.ts";
 import { endMakingImage, imageName, makeImage } from "./root-image.ts";
@@ -43,6 +44,10 @@ export interface ContainerStorageParts {
 
 /** Documentation/admin-guide/sysctl/vm.rst: names and inodes that nobody uses. */
 const FORGET_NAMES = Buffer.from("2");
+/** Of mounts below a read-only volume, all that the guest is made to look for; a host's root may have thousands. */
+const VISITED_MOST = 256;
+
+type Bind = GuestContainer["binds"][number];
 
 /** In the guest. An id is no path. */
 const rootIn = (id: string) => `/run/kuasar/roots/${id}`;
@@ -139,6 +144,21 @@ export function createContainerStorage(parts: ContainerStorageParts): ContainerS
     }
   }
 
+  /**
+   * "ro" is of a mount, and not of those below it. The guest mounts them when somebody first comes there, and a mount that comes so
+   * below a read-only one is read-only as well: so they are there before the container's is.
+   */
+  async function visitBelow(sandbox: Sandbox, { id }: Task, { source, name }: Bind): Promise<void> {
+    const below = writableBelow(readFileSync("/proc/self/mountinfo", "utf8"), realpathSync(source));
+    if (below.length === 0) return;
+    if (below.length > VISITED_MOST) {
+      log.warn({ sandbox: sandbox.id, task: id, source, mounts: below.length }, "most mounts below it are read-only");
+    }
+    // A folder cannot be read as a file is: to try is enough.
+    const paths = below.slice(0, VISITED_MOST).map((path) => `${GUEST_SHARE}/${id}/${name}/${path}/.`);
+    await machines.of(sandbox).guest.readFiles(paths);
+  }
+
   async function openDevices(
     sandbox: Sandbox,
     task: Task,
@@ -164,6 +184,7 @@ export function createContainerStorage(parts: ContainerStorageParts): ContainerS
       for (const bind of binds) {
         const isFolder = statSync(bind.source).isDirectory();
         await mountInShare(shareOf(sandbox), sandbox.monitor, task.id, bind.name, [bindMount(bind)], isFolder);
+        if (isFolder && bind.options.includes("ro")) await visitBelow(sandbox, task, bind);
       }
     },
 

@@ -49,13 +49,21 @@ describe("a container's spec in the guest", () => {
   });
 
   it("joins what its pod shares by being in the same machine", () => {
-    expect(guest.linux?.namespaces).to.deep.equal([{ type: "pid" }, { type: "mount" }]);
+    expect(guest.linux?.namespaces).to.deep.equal([{ type: "pid" }, { type: "mount" }, { type: "cgroup" }]);
+  });
+
+  it("is refused where its mounts are to reach the host", () => {
+    const mounts = [{ destination: "/csi", type: "bind", source: "/srv/csi", options: ["rbind", "rshared"] }];
+    expect(() => guestSpec({ ...spec, mounts }, "c1")).to.throw(
+      /^container c1: mount \/csi is rshared, .*Bidirectional/,
+    );
   });
 
   it("joins a pid namespace of the guest's in place of one of the host's", () => {
     const shared = { ...spec, linux: { namespaces: [{ type: "pid", path: "/proc/42/ns/pid" }] } };
     expect(guestSpec(shared, "c1", { pidNamespace: "/proc/7/ns/pid" }).spec.linux?.namespaces).to.deep.equal([
       { type: "pid", path: "/proc/7/ns/pid" },
+      { type: "cgroup" },
     ]);
   });
 

@@ -1,3 +1,4 @@
+import { failedPrecondition } from "@kuasar/framework/error/sandbox-error";
 import type { Mount } from "@kuasar/framework/monitor/monitor";
 import type { OciDevice, OciDeviceRule, OciMount, OciResources, OciSpec } from "@kuasar/framework/oci/spec";
 import type { JsonObject } from "@kuasar/framework/store/json";
@@ -53,7 +54,7 @@ const NOTHING: ReadonlyMap<string, never> = new Map<string, never>();
 /**
  * What the spec says of the host becomes what it is in the guest: namespaces to join are the machine's own, files of the
  * host come by the share, its block devices have the guest's numbers, and what only the host has is left out: hooks,
- * labels of its security modules, its other devices.
+ * labels of its security modules, its other devices. FAILED_PRECONDITION where mounts made in the guest are to reach the host.
  */
 export function guestSpec(spec: OciSpec, id: string, parts: GuestParts = {}): GuestContainer {
   const { pidNamespace = "", rootfs = `${GUEST_SHARE}/${id}/${ROOTFS}`, drives = NOTHING, mounted = NOTHING } = parts;
@@ -63,6 +64,7 @@ export function guestSpec(spec: OciSpec, id: string, parts: GuestParts = {}): Gu
     if (isPodShm(mount)) return { ...mount, source: "/dev/shm" };
     const drive = drives.get(mounted.get(mount.source ?? "") ?? "");
     if (drive) return { ...mount, source: drive.path };
+    requireNoWayBack(mount, id);
     const name = `mount${binds.length}`;
     binds.push({ source: mount.source ?? "", name, options: hostOptions(mount.options ?? []) });
     return { ...mount, source: `${GUEST_SHARE}/${id}/${name}` };
@@ -79,6 +81,8 @@ export function guestSpec(spec: OciSpec, id: string, parts: GuestParts = {}): Gu
   const namespaces = (spec.linux?.namespaces ?? [])
     .filter(({ type }) => !POD_NAMESPACES.includes(type))
     .map((namespace) => (namespace.type === "pid" && namespace.path ? { type: "pid", path: pidNamespace } : namespace));
+  // With cgroup v1 containerd asks for none, and a container finds its own limits at /sys/fs/cgroup all the same.
+  if (!namespaces.some(({ type }) => type === "cgroup")) namespaces.push({ type: "cgroup" });
   return {
     spec: {
       ...rest,
@@ -155,12 +159,22 @@ function isBind({ type, options = [] }: OciMount): boolean {
   return type === "bind" || options.includes("bind") || options.includes("rbind");
 }
 
+/** MountPropagation BIDIRECTIONAL: to run without it would be less than was asked for. */
+function requireNoWayBack({ destination, options = [] }: OciMount, id: string): void {
+  const word = options.find((option) => option === "shared" || option === "rshared");
+  if (word === undefined) return;
+  throw failedPrecondition(
+    `container ${id}: mount ${destination} is ${word}, and what a virtual machine mounts does not reach the host ` +
+      "(Bidirectional); rslave (HostToContainer) is what it can have",
+  );
+}
+
 /**
  * How the host mounts what is bound: read-only holds there already, whatever the guest does; what is mounted below it
  * later comes along where that is asked for, and nothing that is mounted in the guest comes back.
  */
 function hostOptions(options: readonly string[]): string[] {
-  const follows = ["slave", "rslave", "shared", "rshared"].some((word) => options.includes(word));
+  const follows = ["slave", "rslave"].some((word) => options.includes(word));
   return ["rbind", follows ? "rslave" : "rprivate", ...(options.some((word) => /^r?ro$/.test(word)) ? ["ro"] : [])];
 }
 
