@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from
 import { basename, join } from "node:path";
 import { findProgram } from "../parts/system-packages.mjs";
 import { cacheDirectory, vmmParts } from "../parts.mjs";
+import { writeAskedModules } from "./asked-modules.ts";
 import { type CpioEntry, cpioArchive } from "./cpio-archive.ts";
 import { type KernelModule, kernelModules } from "./kernel-modules.ts";
 import { programDirectory, programPath } from "./programs.ts";
@@ -23,7 +24,7 @@ export interface GuestImageOptions {
   readonly ociRuntime: string;
 }
 
-/** Writes vmlinux and initrd.img, each whole or not at all; answers with what was written. */
+/** Writes vmlinux, initrd.img and the files of modules/, each whole or not at all; answers with what was written. */
 export async function writeGuestImage({ output, ociRuntime, kernel, modules }: GuestImageOptions): Promise<string[]> {
   if ((kernel === undefined) !== (modules === undefined))
     throw new Error("--kernel and --modules: expected both or none");
@@ -40,6 +41,8 @@ export async function writeGuestImage({ output, ociRuntime, kernel, modules }: G
     renameSync(unfinished, path);
     written.push(`${path}: ${content.length} bytes${note}`);
   }
+  const asked = writeAskedModules(from.modules, join(output, "modules"));
+  written.push(`${join(output, "modules")}: ${asked === undefined ? "as it was" : `${asked} bytes`}`);
   return written;
 }
 

@@ -1,10 +1,14 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join, relative } from "node:path";
 
 export interface KernelModule {
   readonly name: string;
   readonly content: Buffer;
+  /** Names of those that it needs itself. */
+  readonly needs: readonly string[];
+  /** What the kernel calls it by when somebody asks for what it brings; patterns are among them. */
+  readonly aliases: readonly string[];
 }
 
 /**
@@ -14,25 +18,37 @@ export interface KernelModule {
  * @param folder lib/modules/RELEASE of a kernel package
  */
 export function kernelModules(folder: string, names: readonly string[]): KernelModule[] {
-  const files = new Map<string, string>();
-  for (const path of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
-    const match = /([^/]+)\.ko(\.xz)?$/.exec(path);
-    if (match?.[1]) files.set(canonical(match[1]), join(folder, path));
-  }
+  const files = moduleFiles(folder);
   const loaded = new Map<string, KernelModule>();
   const load = (name: string) => {
     const path = files.get(canonical(name));
     if (path === undefined || loaded.has(canonical(name))) return;
     const content = readModule(path);
-    for (const dependency of dependencies(content)) load(dependency);
-    loaded.set(canonical(name), { name: canonical(name), content: withoutSignature(content) });
+    const needs = moduleInfo(content, "depends").flatMap((list) => (list === "" ? [] : list.split(",").map(canonical)));
+    needs.forEach(load);
+    const aliases = moduleInfo(content, "alias").map(canonical);
+    loaded.set(canonical(name), { name: canonical(name), content: withoutSignature(content), needs, aliases });
   };
   names.forEach(load);
   return [...loaded.values()];
 }
 
+/** The names of the modules below lib/modules/RELEASE whose path there is one of these. */
+export function moduleNames(folder: string, wanted: RegExp): string[] {
+  return [...moduleFiles(folder)].filter(([, path]) => wanted.test(relative(folder, path))).map(([name]) => name);
+}
+
+function moduleFiles(folder: string): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const path of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+    const match = /([^/]+)\.ko(\.xz)?$/.exec(path);
+    if (match?.[1]) files.set(canonical(match[1]), join(folder, path));
+  }
+  return files;
+}
+
 /** The kernel takes - and _ in a module's name for the same. */
-const canonical = (name: string) => basename(name).replaceAll("-", "_");
+const canonical = (name: string) => name.replaceAll("-", "_");
 
 function readModule(path: string): Buffer {
   return path.endsWith(".xz")
@@ -54,11 +70,12 @@ function withoutSignature(content: Buffer): Buffer {
   return content.subarray(0, info - content.readUInt32BE(info + SIGNATURE_INFO_BYTES - 4));
 }
 
-/** A module's file says itself what it needs, in its section .modinfo. */
-function dependencies(content: Buffer): string[] {
-  const at = content.indexOf("\0depends=");
-  if (at < 0) return [];
-  const start = at + "\0depends=".length;
-  const list = content.toString("latin1", start, content.indexOf(0, start));
-  return list === "" ? [] : list.split(",");
+/** A module's file says of itself what it needs and what it is called, in its section .modinfo: "name=value", each after a NUL. */
+function moduleInfo(content: Buffer, name: string): string[] {
+  const values: string[] = [];
+  const key = `\0${name}=`;
+  for (let at = content.indexOf(key); at >= 0; at = content.indexOf(key, at + 1)) {
+    values.push(content.toString("latin1", at + key.length, content.indexOf(0, at + key.length)));
+  }
+  return values;
 }

@@ -30,7 +30,9 @@ program
 
 program
   .command("guest-image")
-  .description("make the kernel and the initial ramdisk that virtual machines boot (vmlinux and initrd.img)")
+  .description(
+    "make the kernel and the initial ramdisk that virtual machines boot (vmlinux and initrd.img), and modules for them",
+  )
   .option("--output <folder>", "where they go", "/usr/local/lib/kuasar/guest")
   .option("--kernel <file>", "a kernel of your own, with --modules; else Debian's for the cloud is fetched")
   .option("--modules <folder>", "that kernel's lib/modules/RELEASE")

@@ -116,6 +116,9 @@ describe("Files of the host in a virtual machine", function () {
     // Where a container has its own limits on a host of cgroup v2.
     assert.equal(await sh("cat /proc/self/cgroup"), "0::/\n");
 
+    // By modules that the machine loads when it is asked for what they bring.
+    assert.equal(await sh("ip link add made type bridge && ip -o link show made | cut -d: -f2"), " made\n");
+
     // Two volumes are two file systems: equal inode numbers in them are not the same file.
     assert.notEqual(await sh("stat -c %d /data"), await sh("stat -c %d /locked"));
     // Within the machine a FIFO works; to the host it is another one.

@@ -25,6 +25,7 @@ import { createSealedFiles } from "@kuasar/framework/store/sealed-files";
 import type { VmmConfig } from "./config.ts";
 import { createMachineExec } from "./debug/machine-exec.ts";
 import { createQemu } from "./hypervisor/qemu/qemu.ts";
+import { modulesBeside } from "./machine/guest-image.ts";
 import { createMachines } from "./machine/machine.ts";
 import { endProcesses, HYPERVISOR_KEY, kill, machineEnd } from "./machine/machine-end.ts";
 import { machineFacts, noteMachineFacts } from "./machine/machine-facts.ts";
@@ -86,7 +87,7 @@ export function createVmmSandboxer(config: VmmConfig, vmmTask: string, log: Logg
   async function boot(sandbox: Sandbox, plan: PodPlan, timeoutMs: number, signal: AbortSignal): Promise<number> {
     const cgroupProcs = plan.cgroup === "" ? [] : createPodCgroup(hierarchies(), plan.cgroup, undefined);
     const { emulated } = hypervisor.capabilities();
-    const { view } = await openShare(sandbox);
+    const { view } = await openShare(sandbox, modulesBeside(config.initrd_path));
     const size = machineSize(config, plan.size, largest);
     if (emulated) log.debug({ sandbox: sandbox.id }, `the machine is ${emulated}`);
     const request = {

@@ -2,6 +2,7 @@ import { makeFolders, readTextIfThere } from "@kuasar/shim/platform/files";
 import { link, raiseLimits } from "guest";
 import * as sys from "sys";
 import { loadModules } from "./kernel-modules.ts";
+import { answerModuleRequests } from "./modprobe.ts";
 import { expectMemory } from "./online.ts";
 
 /** Where the initial ramdisk has everything but this program's start: it becomes the root. */
@@ -62,6 +63,7 @@ export function boot(): void {
   protectRuntime();
   sys.mount("", "/", "", MS_REC | MS_SHARED, "");
   loadModules("/lib/modules/order");
+  answerModuleRequests();
 }
 
 /** OCI runtimes make a copy of themselves at each call, against containers that write to it, unless nobody can. */

@@ -23,3 +23,6 @@ export const guestImageIn = (folder: string) => ({
   kernel_path: join(folder, "vmlinux"),
   initrd_path: join(folder, "initrd.img"),
 });
+
+/** Where `kuasar guest-image` puts the modules that a machine loads when it is asked to: an image of another make may have none. */
+export const modulesBeside = (initrd: string) => join(dirname(initrd), "modules");

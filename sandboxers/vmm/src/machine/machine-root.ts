@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Monitor, RootMount } from "@kuasar/framework/monitor/monitor";
+import type { Monitor, Mount, RootMount } from "@kuasar/framework/monitor/monitor";
 import type { LaunchFiles } from "../hypervisor/hypervisor.ts";
 
 /** The program's libraries, and how they are found: the loader's list, and Debian's choice between some of them. */
@@ -36,7 +36,9 @@ export async function openDoor(monitor: Monitor, folder: string): Promise<void> 
   const door = doorOf(folder);
   mkdirSync(door, { recursive: true, mode: 0o700 });
   const options = ["size=64k", "nr_inodes=1k", "mode=700", "nosuid", "noexec", "shared"];
-  await monitor.mount([{ type: "tmpfs", source: "tmpfs", target: "", options }], door);
+  // On a mount that a volume of the host's root has no copy of, as the pod's share is (share-folder.ts).
+  const unseen: Mount = { type: "bind", source: door, target: "", options: ["bind", "unbindable"] };
+  await monitor.mount([unseen, { type: "tmpfs", source: "tmpfs", target: "", options }], door);
 }
 
 /** With all that is still mounted there, or on its way. Harmless if there is none. */

@@ -18,12 +18,26 @@ export function shareOf({ directory }: Sandbox): Share {
   return { folder: join(directory, "share"), view: join(directory, "view") };
 }
 
-/** Before the machine's file server starts. */
-export async function openShare(sandbox: Sandbox): Promise<Share> {
+/** No container's id. vmm-task (modprobe.ts) knows it. */
+const MODULES = ".modules";
+
+/**
+ * Before the machine's file server starts.
+ * @param modules the folder of those that the machine's kernel may ask for
+ */
+export async function openShare(sandbox: Sandbox, modules: string): Promise<Share> {
   const share = shareOf(sandbox);
   for (const path of [share.folder, share.view]) mkdirSync(path, { recursive: true, mode: 0o711 });
-  const view: Mount = { type: "bind", source: share.folder, target: "", options: ["bind", "ro", "private"] };
+  // Unbindable: a volume that is the host's root, or holds this folder, else has copies of all pods' mounts in it, and
+  // what something is mounted on cannot be removed.
+  const view: Mount = { type: "bind", source: share.folder, target: "", options: ["bind", "ro", "unbindable"] };
+  const hasModules = existsSync(modules);
+  if (hasModules) mkdirSync(join(share.folder, MODULES), { recursive: true, mode: 0o711 });
   await sandbox.monitor.mount([view], share.view);
+  if (hasModules) {
+    const mount: Mount = { type: "bind", source: modules, target: "", options: ["bind", "ro", "private"] };
+    await sandbox.monitor.mount([mount], join(share.view, MODULES));
+  }
   return share;
 }
 
