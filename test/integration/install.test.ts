@@ -31,7 +31,7 @@ describe("kuasar install", () => {
     );
     assert.include(said, "containerd.runtimes.kuasar]");
     assert.include(said, "containerd.runtimes.kuasar-vmm]");
-    assert.deepEqual(readdirSync(join(prefix, "lib", "kuasar", "guest")).sort(), ["initrd.img", "vmlinux"]);
+    assert.deepEqual(readdirSync(join(prefix, "lib", "kuasar", "guest")).sort(), ["initrd.img", "modules", "vmlinux"]);
   });
 
   it("has the installed vmm sandboxer find what its machines are to boot", async () => {
