@@ -128,7 +128,6 @@ function planChild(
   gate?: Gate,
 ): ProcessPlan {
   const { argv, env, cwd, hostname, domainname, sysctls, oomScoreAdj, parentDeathSignal, emptyRoot } = spec;
-  const { seccomp: _, ...credentials } = spec.credentials ?? { seccomp: undefined };
   return {
     kind: "process",
     ...{ argv, env, cwd, hostname, domainname, sysctls, oomScoreAdj, parentDeathSignal, program },
@@ -138,9 +137,14 @@ function planChild(
     joinedNamespaces: namespaces.joined,
     gate: gate?.ends,
     cgroupTasks: cgroups.taskFiles,
-    credentials: spec.credentials && (credentials as Credentials),
+    credentials: spec.credentials && withoutFilter(spec.credentials),
     root: root?.steps ?? (emptyRoot ? "empty" : undefined),
   };
+}
+
+/** Bytes, which go to the child by themselves. */
+function withoutFilter({ seccomp: _, ...credentials }: NonNullable<SpawnSpec["credentials"]>): Credentials {
+  return credentials;
 }
 
 interface CgroupPlan {

@@ -8,9 +8,11 @@ import * as sys from "sys";
 import { boot, bootParameter } from "./boot.ts";
 import { loadRequested, requestedModule } from "./modprobe.ts";
 
-/** vmm-task: the first process of a pod's virtual machine; with --pause, that of its containers' pid namespace; called by the
- * kernel, it loads a module. Elsewhere
- * it says what it is, or, with --tsc-khz, how fast the machine's time stamp counter runs. */
+/**
+ * vmm-task: the first process of a pod's virtual machine; with --pause, that of its containers' pid namespace; called by
+ * the kernel, it loads a module. Elsewhere it says what it is, or, with --tsc-khz, how fast the machine's time stamp
+ * counter runs.
+ */
 function main(): never {
   if (sys.arguments()[1] === "--pause") holdPidNamespace();
   if (sys.getpid() !== 1) {

@@ -148,8 +148,8 @@ export function createContainerStorage(parts: ContainerStorageParts): ContainerS
    * "ro" is of a mount, and not of those below it. The guest mounts them when somebody first comes there, and a mount that comes so
    * below a read-only one is read-only as well: so they are there before the container's is.
    */
-  async function visitBelow(sandbox: Sandbox, { id }: Task, { source, name }: Bind): Promise<void> {
-    const below = writableBelow(readFileSync("/proc/self/mountinfo", "utf8"), realpathSync(source));
+  async function visitBelow(sandbox: Sandbox, { id }: Task, { source, name }: Bind, mountinfo: string): Promise<void> {
+    const below = writableBelow(mountinfo, realpathSync(source));
     if (below.length === 0) return;
     if (below.length > VISITED_MOST) {
       log.warn({ sandbox: sandbox.id, task: id, source, mounts: below.length }, "most mounts below it are read-only");
@@ -181,10 +181,14 @@ export function createContainerStorage(parts: ContainerStorageParts): ContainerS
     },
 
     async bind(sandbox, task, binds) {
+      // Once for all of them: it is long on a host with many pods.
+      let mountinfo: string | undefined;
       for (const bind of binds) {
         const isFolder = statSync(bind.source).isDirectory();
         await mountInShare(shareOf(sandbox), sandbox.monitor, task.id, bind.name, [bindMount(bind)], isFolder);
-        if (isFolder && bind.options.includes("ro")) await visitBelow(sandbox, task, bind);
+        if (!isFolder || !bind.options.includes("ro")) continue;
+        mountinfo ??= readFileSync("/proc/self/mountinfo", "utf8");
+        await visitBelow(sandbox, task, bind, mountinfo);
       }
     },
 
