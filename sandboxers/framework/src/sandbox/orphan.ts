@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { lstatSync, rmSync } from "node:fs";
 import { errorText } from "../error/sandbox-error.ts";
 import type { Logger } from "../log/logger.ts";
 import { socketPath } from "../monitor/monitor-client.ts";
@@ -26,7 +26,10 @@ export async function adoptOrphan(
 ): Promise<void> {
   sandbox.monitor.close();
   // A process that is killed leaves its socket; the shim's `delete` command, which removes it, may never have been run.
-  rmSync(socketPath(sandbox.record.monitorAddress), { force: true });
+  const path = socketPath(sandbox.record.monitorAddress);
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) {
+    rmSync(path, { force: true });
+  }
   const monitor = await monitors.launch(sandbox.key);
   sandbox.monitor = monitor;
   const change = { state: "deleting", monitorAddress: monitor.address, ownMonitor: true, orphaned: true } as const;

@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { rmSync } from "node:fs";
 import { constants } from "node:os";
+import { kill } from "node:process";
 import { MonitorService } from "@kuasar/proto/definitions";
 import { Code, createServer, StatusError } from "ttrpc-ts";
 import { listen } from "ttrpc-ts/node";
+import { errno } from "../error/sandbox-error.ts";
 import { createDeferred, type Deferred } from "../sandbox/deferred.ts";
 import { type Exit, now } from "../sandbox/exit.ts";
 
@@ -30,6 +32,16 @@ interface FakeProcess {
 
 export async function startFakeMonitor(path: string): Promise<FakeMonitor> {
   const processes = new Map<string, FakeProcess>();
+  /** Leaders of process groups: a shell's children end with it, as in a pid namespace. */
+  const leaders = new Set<number>();
+  const endGroup = (pid: number) => {
+    leaders.delete(pid);
+    try {
+      kill(-pid, "SIGKILL");
+    } catch (error) {
+      if (errno(error) !== "ESRCH") throw error;
+    }
+  };
   const mounted: string[] = [];
   const released: string[] = [];
   const server = createServer();
@@ -45,7 +57,12 @@ export async function startFakeMonitor(path: string): Promise<FakeMonitor> {
       if (processes.has(key)) {
         throw new StatusError(Code.ALREADY_EXISTS, `a process with the key ${key} exists`);
       }
-      const child = spawn(argv[0] ?? "", argv.slice(1), { stdio: "ignore" });
+      const child = spawn(argv[0] ?? "", argv.slice(1), { stdio: "ignore", detached: true });
+      const leader = child.pid;
+      if (leader !== undefined) {
+        leaders.add(leader);
+        child.once("exit", () => endGroup(leader));
+      }
       const pid = await new Promise<number>((resolve, reject) => {
         child.once("spawn", () => resolve(child.pid ?? 0));
         child.once("error", (error) => reject(new StatusError(Code.FAILED_PRECONDITION, error.message)));
@@ -88,6 +105,10 @@ export async function startFakeMonitor(path: string): Promise<FakeMonitor> {
     openLog: () => ({}),
     reportOom: () => ({}),
     release({ key }) {
+      const process = processes.get(key);
+      if (process !== undefined && process.exit === undefined) {
+        throw new StatusError(Code.FAILED_PRECONDITION, `process ${process.pid} (${key}) has not exited`);
+      }
       processes.delete(key);
       released.push(key);
       return {};
@@ -116,8 +137,8 @@ export async function startFakeMonitor(path: string): Promise<FakeMonitor> {
     die,
     async close() {
       await die();
-      for (const { child } of processes.values()) {
-        child.kill("SIGKILL");
+      for (const pid of [...leaders]) {
+        endGroup(pid);
       }
     },
   };
